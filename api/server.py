@@ -1,0 +1,101 @@
+"""The HTTP server of `serve` and `demo`."""
+
+import asyncio
+import ipaddress
+import socket
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+import uvicorn
+
+from api.app import create_app
+from api.services import running_services
+from core.context import Services
+from core.errors import SettingsError
+from core.settings import DEFAULT_SECRET, Settings
+
+# Beyond the runs' own grace: their last events have to reach the readers.
+FAREWELL_SECONDS = 5
+LARGEST_WEBSOCKET_MESSAGE = 1024 * 1024
+
+
+def check_exposure(settings: Settings, host: str) -> None:
+    """Raise `SettingsError` if others could reach this host and forge tokens with the known secret."""
+    if settings.jwt_secret_key == DEFAULT_SECRET and not _is_loopback(host):
+        raise SettingsError(
+            f"CHAT_JWT_SECRET_KEY: set a secret of your own before serving on {host}; "
+            "with the default one anybody can sign in as anybody"
+        )
+
+
+def serve(settings: Settings, *, host: str, port: int, on_started: Callable[[], None] = lambda: None) -> None:
+    """Serve until SIGTERM or Ctrl-C, then drain. Raises `SettingsError` if it cannot start."""
+    bound = _bind(host, port)
+    app = create_app(settings)
+    config = uvicorn.Config(
+        app,
+        lifespan="off",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        timeout_graceful_shutdown=int(settings.shutdown_grace_seconds + FAREWELL_SECONDS),
+        ws_max_size=LARGEST_WEBSOCKET_MESSAGE,
+    )
+
+    async def run() -> None:
+        async with running_services(settings) as services:
+            app.state.services = services
+            await _DrainingServer(config, services, on_started).serve(sockets=[bound])
+
+    with bound, asyncio.Runner(loop_factory=config.get_loop_factory()) as runner:
+        runner.run(run())
+
+
+class _DrainingServer(uvicorn.Server):
+    """On SIGTERM, takes no new work and lets running answers finish while their readers listen."""
+
+    def __init__(self, config: uvicorn.Config, services: Services, on_started: Callable[[], None]) -> None:
+        super().__init__(config)
+        self._services = services
+        self._on_started = on_started
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Start, then tell."""
+        await super().startup(sockets)
+        self._on_started()
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Drain the runs beside uvicorn's own shutdown, which waits for the readers."""
+        drain = asyncio.create_task(self._services.runs.drain(self._services.settings.shutdown_grace_seconds))
+        await super().shutdown(sockets)
+        await drain
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """As uvicorn's, but the signal is spent: raised again it would cut the end of the drain."""
+        with super().capture_signals():
+            yield
+            self._captured_signals.clear()
+
+
+def _bind(host: str, port: int) -> socket.socket:
+    """A socket bound before anything else starts, so that a taken port is told at once."""
+    bound = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET, socket.SOCK_STREAM)
+    bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        bound.bind((host, port))
+    except OSError as error:
+        bound.close()
+        raise SettingsError(
+            f"--port: cannot listen on {host} port {port} ({error.strerror}); choose another one"
+        ) from None
+    return bound
+
+
+def _is_loopback(host: str) -> bool:
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False

@@ -1,0 +1,1 @@
+"""The database: tables, migrations, the doors to it, and rows as values."""

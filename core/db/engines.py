@@ -1,0 +1,76 @@
+"""Engines: from `CHAT_DATABASE_URL` to connections that are set up right."""
+
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import URL, Engine, create_engine, event, make_url
+from sqlalchemy.engine.interfaces import DBAPIConnection
+from sqlalchemy.exc import ArgumentError
+from sqlalchemy.pool import ConnectionPoolEntry
+
+from core.errors import SettingsError
+
+BUSY_TIMEOUT_SECONDS = 15
+
+
+def database_url(text: str) -> URL:
+    """The URL with the driver that we use; takes the plain forms. Raises `SettingsError`."""
+    try:
+        url = make_url(text)
+    except ArgumentError:
+        raise SettingsError("CHAT_DATABASE_URL: this is not a database URL") from None
+    if url.get_backend_name() in ("postgresql", "postgres"):
+        return url.set(drivername="postgresql+psycopg")
+    return url.set(drivername="sqlite+pysqlite")
+
+
+def sqlite_file(url: URL) -> Path | None:
+    """The database file, or None for other engines."""
+    return Path(url.database) if url.get_backend_name() == "sqlite" and url.database else None
+
+
+def writer_engine(url: URL, *, pool_size: int = 1) -> Engine:
+    """An engine whose transactions may write; on SQLite each takes the write lock at its start."""
+    if url.get_backend_name() == "sqlite":
+        return _sqlite_engine(url, pool_size=1, begin="BEGIN IMMEDIATE")
+    return _postgresql_engine(url, pool_size)
+
+
+def reader_engine(url: URL, *, pool_size: int) -> Engine:
+    """An engine for reads; on SQLite it refuses writes."""
+    if url.get_backend_name() == "sqlite":
+        return _sqlite_engine(url, pool_size=pool_size, begin="BEGIN", query_only=True)
+    return _postgresql_engine(url, pool_size)
+
+
+def _postgresql_engine(url: URL, pool_size: int) -> Engine:
+    return create_engine(url, pool_size=pool_size, max_overflow=0, pool_pre_ping=True, pool_recycle=1800)
+
+
+def _sqlite_engine(url: URL, *, pool_size: int, begin: str, query_only: bool = False) -> Engine:
+    file = sqlite_file(url)
+    if file is not None:
+        file.parent.mkdir(parents=True, exist_ok=True)
+    engine = create_engine(
+        url,
+        pool_size=pool_size,
+        max_overflow=0,
+        # The driver's own implicit BEGIN would come too late for BEGIN IMMEDIATE and savepoints.
+        connect_args={"timeout": BUSY_TIMEOUT_SECONDS, "isolation_level": None, "check_same_thread": False},
+    )
+
+    @event.listens_for(engine, "connect")
+    def _pragmas(connection: DBAPIConnection, _entry: ConnectionPoolEntry) -> None:
+        cursor = connection.cursor()
+        # WAL is a property of the file: asking for it again on each connection costs nothing.
+        for pragma in ("journal_mode=WAL", "synchronous=NORMAL", "foreign_keys=ON", "temp_store=MEMORY"):
+            cursor.execute(f"PRAGMA {pragma}")
+        if query_only:
+            cursor.execute("PRAGMA query_only=ON")
+        cursor.close()
+
+    @event.listens_for(engine, "begin")
+    def _begin(connection: Any) -> None:
+        connection.exec_driver_sql(begin)
+
+    return engine

@@ -1,0 +1,51 @@
+"""Rules of a message's row that hold whoever writes it, and reading messages with their files."""
+
+from collections.abc import Iterable, Sequence
+from uuid import UUID
+
+from sqlalchemy import ColumnElement, select
+from sqlalchemy.orm import Session
+
+from core.db.mapping import to_attachment, to_message
+from core.db.models import AttachmentRow, MessageRow, ThreadRow
+from core.db.models import now as db_now
+from core.db.records import Attachment, Message
+from core.db.threads import relist
+
+
+def append_message(session: Session, thread: ThreadRow, message: MessageRow) -> MessageRow:
+    """Give `message` the next position of `thread`, insert it, and count it.
+
+    `thread` must be locked by this transaction (`with_for_update`), or positions collide.
+    """
+    thread.message_count += 1
+    thread.updated_at = db_now()
+    message.thread_id = thread.id
+    message.position = thread.message_count
+    session.add(message)
+    relist(session, thread)
+    return message
+
+
+def with_attachments(session: Session, rows: Sequence[MessageRow]) -> tuple[Message, ...]:
+    """The messages of `rows`, in their order, each with its attachments: one query for all."""
+    by_message = attachments_of(session, [row.id for row in rows])
+    return tuple(to_message(row, by_message.get(row.id, ())) for row in rows)
+
+
+def attachments_of(session: Session, message_ids: Iterable[UUID]) -> dict[UUID, list[Attachment]]:
+    """The attachments of each of these messages, oldest first; for a page of messages, not more."""
+    return _by_message(session, AttachmentRow.message_id.in_(list(message_ids)))
+
+
+def attachments_of_thread(session: Session, thread_id: UUID) -> dict[UUID, list[Attachment]]:
+    """The attachments of each message of a thread, oldest first."""
+    return _by_message(session, AttachmentRow.thread_id == thread_id)
+
+
+def _by_message(session: Session, which: ColumnElement[bool]) -> dict[UUID, list[Attachment]]:
+    found: dict[UUID, list[Attachment]] = {}
+    for row in session.scalars(select(AttachmentRow).where(which).order_by(AttachmentRow.id)):
+        if row.message_id is not None:
+            found.setdefault(row.message_id, []).append(to_attachment(row))
+    return found

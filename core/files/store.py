@@ -1,0 +1,78 @@
+"""Attachment bytes in a directory; names are ours, never a client's."""
+
+import asyncio
+import os
+import re
+import secrets
+from collections.abc import AsyncIterator
+from pathlib import Path, PurePosixPath
+
+NAME = re.compile(r"[0-9a-f]{32}(\.[a-z0-9]{1,8})?")
+PIECE = 256 * 1024
+
+
+class FileMissing(Exception):
+    """There are no bytes under this name."""
+
+
+def new_name(filename: str) -> str:
+    """A fresh, unguessable name that keeps a harmless extension of `filename`."""
+    extension = PurePosixPath(filename).suffix.lower()
+    return secrets.token_hex(16) + (extension if re.fullmatch(r"\.[a-z0-9]{1,8}", extension) else "")
+
+
+class FileStore:
+    """Keeps files under names made by `new_name`; any other name is missing."""
+
+    def __init__(self, directory: Path) -> None:
+        self._directory = directory
+
+    async def save(self, name: str, content: bytes) -> None:
+        """Store `content` so that it survives a power cut. Raises OSError."""
+        await asyncio.to_thread(self._save, name, content)
+
+    async def load(self, name: str) -> bytes:
+        """All bytes of a file. Raises `FileMissing`."""
+        return await asyncio.to_thread(self._load, name)
+
+    async def stream(self, name: str) -> AsyncIterator[bytes]:
+        """The bytes of a file, piece by piece. Raises `FileMissing` at the first piece."""
+        try:
+            file = await asyncio.to_thread(self._path(name).open, "rb")
+        except FileNotFoundError:
+            raise FileMissing(name) from None
+        try:
+            while piece := await asyncio.to_thread(file.read, PIECE):
+                yield piece
+        finally:
+            file.close()
+
+    async def delete(self, name: str) -> None:
+        """Remove a file; a missing one is fine."""
+        await asyncio.to_thread(self._path(name).unlink, missing_ok=True)
+
+    def _path(self, name: str) -> Path:
+        if not NAME.fullmatch(name):
+            raise FileMissing(name)
+        # Two levels keep directories small enough to list.
+        return self._directory / name[:2] / name
+
+    def _load(self, name: str) -> bytes:
+        try:
+            return self._path(name).read_bytes()
+        except FileNotFoundError:
+            raise FileMissing(name) from None
+
+    def _save(self, name: str, content: bytes) -> None:
+        path = self._path(name)
+        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        partial = path.with_suffix(f"{path.suffix}.part")
+        try:
+            with partial.open("wb") as file:
+                file.write(content)
+                file.flush()
+                os.fsync(file.fileno())
+            partial.replace(path)
+        except OSError:
+            partial.unlink(missing_ok=True)
+            raise

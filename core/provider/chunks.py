@@ -1,0 +1,156 @@
+"""One chunk of a streamed completion: its bytes as they came, and what we need to know of them."""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import msgspec
+
+MOST_TOKENS = 2**31 - 1
+
+
+class _Delta(msgspec.Struct):
+    content: str | None = None
+
+
+class _Choice(msgspec.Struct):
+    delta: _Delta | None = None
+    message: msgspec.Raw = msgspec.Raw()
+
+
+class _Plain(msgspec.Struct):
+    """The common case. Any field that is more than this reads sends the chunk the thorough way."""
+
+    choices: list[_Choice]
+    id: str | None = None
+    agent_status: str | None = None
+    conversation_id: str | None = None
+    usage: msgspec.Raw = msgspec.Raw()
+    error: msgspec.Raw = msgspec.Raw()
+    message_metadata: msgspec.Raw = msgspec.Raw()
+    interrupt_payload: msgspec.Raw = msgspec.Raw()
+
+
+_decode_plain = msgspec.json.Decoder(_Plain).decode
+_decode_any = msgspec.json.Decoder().decode
+_ABSENT = (b"", b"null")
+
+
+@dataclass(slots=True)
+class Chunk:
+    """What one chunk says. `raw` is its JSON text, on one line, otherwise as it came."""
+
+    raw: bytes
+    text: str = ""
+    whole_text: str | None = None
+    response_id: str | None = None
+    agent_status: str | None = None
+    conversation_id: str | None = None
+    prompt_tokens: int | None = None
+    completion_tokens: int | None = None
+    error: str | None = None
+    attachments: list[dict[str, Any]] = field(default_factory=list)
+    interrupt_id: str | None = None
+    interrupt_payload: Any = None
+
+
+def decode_chunk(raw: bytes) -> Chunk | None:
+    """The chunk in `raw`, or None if it is no JSON object."""
+    if b"\n" in raw or b"\r" in raw:
+        # Inside JSON a line end can only be white space between tokens.
+        raw = raw.replace(b"\r", b" ").replace(b"\n", b" ")
+    try:
+        plain = _decode_plain(raw)
+    except msgspec.ValidationError:
+        return _decode_thoroughly(raw)
+    except (msgspec.DecodeError, RecursionError):
+        return None
+    rare = (plain.usage, plain.error, plain.message_metadata, plain.interrupt_payload)
+    if any(bytes(part) not in _ABSENT for part in rare) or plain.agent_status == "interrupted":
+        return _decode_thoroughly(raw)
+    if len(plain.choices) == 1:
+        choice = plain.choices[0]
+        if bytes(choice.message) not in _ABSENT:
+            return _decode_thoroughly(raw)
+        text = (choice.delta.content or "") if choice.delta else ""
+    elif plain.choices:
+        return _decode_thoroughly(raw)
+    else:
+        text = ""
+    return Chunk(
+        raw,
+        text=text,
+        response_id=plain.id,
+        agent_status=plain.agent_status,
+        conversation_id=plain.conversation_id,
+    )
+
+
+def _decode_thoroughly(raw: bytes) -> Chunk | None:
+    """As `decode_chunk`, for any shape: a field of an unexpected kind is passed over, not an error."""
+    try:
+        body = _decode_any(raw)
+    except (msgspec.DecodeError, RecursionError):
+        return None
+    return chunk_of(body, raw) if isinstance(body, dict) else None
+
+
+def chunk_of(body: dict[str, Any], raw: bytes) -> Chunk:
+    """The chunk of a decoded JSON object."""
+    metadata = _object(body.get("message_metadata"))
+    usage = _object(body.get("usage"))
+    choices = [choice for choice in _list(body.get("choices")) if isinstance(choice, dict)]
+    whole = [content_text(_object(choice.get("message")).get("content")) for choice in choices]
+    return Chunk(
+        raw,
+        text="".join(content_text(_object(choice.get("delta")).get("content")) for choice in choices),
+        whole_text="".join(whole) or None,
+        response_id=_text(body.get("id")),
+        agent_status=_text(body.get("agent_status")),
+        conversation_id=_text(body.get("conversation_id")),
+        prompt_tokens=_count(usage.get("prompt_tokens")),
+        completion_tokens=_count(usage.get("completion_tokens")),
+        error=(error_message(body) or "LLM provider error") if body.get("error") else None,
+        attachments=[item for item in _list(metadata.get("attachments")) if isinstance(item, dict)],
+        interrupt_id=_text(body.get("interrupt_id")) or _text(metadata.get("interrupt_id")),
+        interrupt_payload=body.get("interrupt_payload") or metadata.get("interrupt_payload"),
+    )
+
+
+def content_text(content: object) -> str:
+    """The text of a `content`, which is a string or a list of typed parts."""
+    if isinstance(content, str):
+        return content
+    parts = [part for part in _list(content) if isinstance(part, dict)]
+    return "".join(_text(part.get("text")) or "" for part in parts)
+
+
+def error_message(body: object) -> str | None:
+    """The provider's own sentence in an error body of any of the usual shapes."""
+    if isinstance(body, str):
+        return body.strip() or None
+    if not isinstance(body, dict):
+        return None
+    for key in ("error", "message", "detail"):
+        value = body.get(key)
+        if isinstance(value, list) and value and isinstance(value[0], dict):  # FastAPI's validation errors
+            value = value[0].get("msg")
+        found = error_message(value)
+        if found:
+            return found
+    return None
+
+
+def _object(value: object) -> dict[str, Any]:
+    return value if isinstance(value, dict) else {}
+
+
+def _list(value: object) -> list[Any]:
+    return value if isinstance(value, list) else []
+
+
+def _text(value: object) -> str | None:
+    return value if isinstance(value, str) and value else None
+
+
+def _count(value: object) -> int | None:
+    return value if isinstance(value, int) and 0 <= value <= MOST_TOKENS else None

@@ -1,0 +1,264 @@
+"""The client of an OpenAI-compatible provider."""
+
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import aclosing, asynccontextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import aiohttp
+import httpx
+import msgspec
+from httpx_aiohttp import AiohttpTransport
+
+from core.errors import ProviderError
+from core.logs import get_logger
+from core.provider.chunks import Chunk, chunk_of, decode_chunk, error_message
+from core.provider.errors import (
+    AnswerTooLarge,
+    ProviderDisconnected,
+    ProviderNonsense,
+    ProviderRefused,
+    ProviderTimeout,
+    ProviderUnreachable,
+)
+from core.provider.event_stream import EventStreamParser
+from core.provider.prompt import ChatRequest, request_body
+from core.settings import Settings
+
+LARGEST_ERROR_BODY = 64 * 1024
+LONGEST_ERROR_MESSAGE = 2000
+IDLE_CONNECTION_SECONDS = 15
+
+_logger = get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Model:
+    """A model, or an agent, that the provider offers."""
+
+    id: str
+    name: str | None
+
+
+class ProviderClient:
+    """Connections to one provider, shared by all runs of a process."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._timeout = settings.llm_timeout_seconds
+        # Learnt once: servers that refuse `stream_options` are not asked for usage again.
+        self._include_usage = True
+        headers = {"Accept-Encoding": "identity"}
+        if settings.llm_api_key:
+            headers["Authorization"] = f"Bearer {settings.llm_api_key}"
+        self._http = httpx.AsyncClient(
+            transport=AiohttpTransport(client=_new_session),
+            base_url=settings.llm_base_url,
+            headers=headers,
+            timeout=httpx.Timeout(self._timeout, pool=None),
+        )
+
+    async def close(self) -> None:
+        """Close every connection."""
+        await self._http.aclose()
+
+    async def stream_chat(self, request: ChatRequest) -> AsyncGenerator[list[Chunk], None]:
+        """The answer as it arrives: what one read of the socket completed, at a time.
+
+        Closing the iterator closes the connection to the provider. Raises `ProviderError`: what was
+        yielded before it has arrived and counts.
+        """
+        async with self._open(request) as response:
+            if response.headers.get("content-type", "").startswith("application/json"):
+                yield [_whole_completion(await _body(response, self._settings.run_max_bytes))]
+                return
+            async with aclosing(self._chunks(response)) as batches:
+                async for chunks in batches:
+                    yield chunks
+
+    async def list_models(self) -> list[Model]:
+        """The provider's models, in its order. Raises `ProviderError`."""
+        async with self._send(self._http.build_request("GET", "models")) as response:
+            await _raise_for_status(response)
+            body = await _body(response, self._settings.run_max_bytes)
+        try:
+            data = msgspec.json.decode(body)["data"]
+            return [Model(_model_id(item), _model_name(item)) for item in data]
+        except (msgspec.DecodeError, RecursionError, KeyError, TypeError):
+            raise ProviderNonsense("The LLM provider's list of models cannot be understood") from None
+
+    @asynccontextmanager
+    async def _open(self, request: ChatRequest) -> AsyncIterator[httpx.Response]:
+        while True:
+            asked_for_usage = self._include_usage
+            async with self._send(self._post(request, include_usage=asked_for_usage)) as response:
+                try:
+                    await _raise_for_status(response)
+                except ProviderRefused as error:
+                    if not (asked_for_usage and error.refuses_usage):
+                        raise
+                    self._include_usage = False
+                    continue
+                yield response
+                return
+
+    def _post(self, request: ChatRequest, *, include_usage: bool) -> httpx.Request:
+        body = request_body(
+            request,
+            system_prompt=self._settings.llm_system_prompt,
+            attachment_format=self._settings.llm_attachment_format,
+            include_usage=include_usage,
+        )
+        return self._http.build_request(
+            "POST",
+            "chat/completions",
+            content=msgspec.json.encode(body),
+            headers={"Content-Type": "application/json", "Accept": "text/event-stream, application/json"},
+        )
+
+    @asynccontextmanager
+    async def _send(self, request: httpx.Request) -> AsyncIterator[httpx.Response]:
+        """The response, given back on every way out; transport faults become `ProviderError`."""
+        response: httpx.Response | None = None
+        try:
+            response = await self._http.send(request, stream=True)
+            yield response
+        except (httpx.HTTPError, httpx.InvalidURL, aiohttp.ClientError) as error:
+            raise self._named(error, answered=response is not None) from error
+        finally:
+            if response is not None:
+                await response.aclose()
+
+    def _named(self, error: Exception, *, answered: bool) -> ProviderError:
+        # The transport maps several faults to one class; the cause tells a timeout from a hang-up.
+        if isinstance(error.__cause__, TimeoutError):
+            return ProviderTimeout(self._timeout)
+        if answered:
+            return ProviderDisconnected()
+        if isinstance(error, aiohttp.ClientResponseError):
+            return ProviderNonsense("The LLM provider's answer is not HTTP")
+        if isinstance(error.__cause__, aiohttp.ServerDisconnectedError):
+            return ProviderDisconnected()
+        return ProviderUnreachable()
+
+    async def _chunks(self, response: httpx.Response) -> AsyncGenerator[list[Chunk], None]:
+        understood = False
+        async with aclosing(self._payloads(response)) as batches:
+            async for payloads in batches:
+                chunks, done = _decode(payloads)
+                error = chunks.pop().error if chunks and chunks[-1].error is not None else None
+                if chunks:
+                    understood = True
+                    yield chunks
+                if error is not None:
+                    raise ProviderRefused(_shorten(error))
+                if done:
+                    return
+        if not understood:
+            raise ProviderNonsense("The LLM provider's answer holds no completion")
+
+    async def _payloads(self, response: httpx.Response) -> AsyncGenerator[list[bytes], None]:
+        parser = EventStreamParser()
+        taken = 0
+        async for piece in response.aiter_raw():
+            taken += len(piece)
+            if taken > self._settings.run_max_bytes:
+                raise AnswerTooLarge(self._settings.run_max_bytes)
+            if payloads := parser.feed(piece):
+                yield payloads
+        if (last := parser.close()) is not None:
+            yield [last]
+
+
+def _decode(payloads: list[bytes]) -> tuple[list[Chunk], bool]:
+    """The chunks up to the end or to the first that is an error, and whether the end was among them."""
+    chunks: list[Chunk] = []
+    for payload in payloads:
+        if payload.strip() == b"[DONE]":
+            return chunks, True
+        chunk = decode_chunk(payload)
+        if chunk is not None:
+            chunks.append(chunk)
+            if chunk.error is not None:
+                break
+        elif payload.strip():
+            _logger.warning("provider frame skipped: no JSON object", bytes=len(payload))
+    return chunks, False
+
+
+def _new_session() -> aiohttp.ClientSession:
+    return aiohttp.ClientSession(
+        connector=aiohttp.TCPConnector(limit=0, keepalive_timeout=IDLE_CONNECTION_SECONDS),
+        # One user's cookies must never reach the provider with another user's request.
+        cookie_jar=aiohttp.DummyCookieJar(),
+    )
+
+
+def _whole_completion(body: bytes) -> Chunk:
+    """One JSON completion in place of a stream, as the chunk that a stream would have had."""
+    try:
+        completion = msgspec.json.decode(body)
+    except (msgspec.DecodeError, RecursionError):
+        completion = None
+    if not isinstance(completion, dict):
+        raise ProviderNonsense("The LLM provider's answer is not JSON")
+    if completion.get("error"):
+        raise ProviderRefused(_shorten(error_message(completion) or "LLM provider error"))
+    choices = completion.get("choices")
+    if not isinstance(choices, list):
+        raise ProviderNonsense("The LLM provider's answer has no choices")
+    # Readers look at `delta` only.
+    for choice in choices:
+        if isinstance(choice, dict) and "message" in choice:
+            choice["delta"] = choice.pop("message")
+    completion["object"] = "chat.completion.chunk"
+    return chunk_of(completion, msgspec.json.encode(completion))
+
+
+async def _body(response: httpx.Response, limit: int) -> bytes:
+    body = bytearray()
+    async for piece in response.aiter_raw():
+        body += piece
+        if len(body) > limit:
+            raise AnswerTooLarge(limit)
+    return bytes(body)
+
+
+async def _raise_for_status(response: httpx.Response) -> None:
+    if response.is_success:
+        return
+    body = bytearray()
+    async for piece in response.aiter_raw():
+        body += piece
+        if len(body) > LARGEST_ERROR_BODY:
+            break
+    text = body.decode("utf-8", "replace")
+    raise ProviderRefused(
+        _error_sentence(text, response.status_code),
+        refuses_usage=response.status_code in (400, 422)
+        and ("stream_options" in text or "include_usage" in text),
+    )
+
+
+def _error_sentence(text: str, status: int) -> str:
+    try:
+        decoded: Any = msgspec.json.decode(text)
+    except (msgspec.DecodeError, RecursionError):
+        decoded = "" if text.lstrip().startswith("<") else text
+    return _shorten(error_message(decoded) or f"The LLM provider answered with HTTP status {status}")
+
+
+def _shorten(message: str) -> str:
+    return message[:LONGEST_ERROR_MESSAGE]
+
+
+def _model_id(item: Any) -> str:
+    identifier = item if isinstance(item, str) else item["id"]
+    if not isinstance(identifier, str) or not identifier:
+        raise TypeError
+    return identifier
+
+
+def _model_name(item: Any) -> str | None:
+    name = item.get("name") if isinstance(item, dict) else None
+    return name if isinstance(name, str) else None

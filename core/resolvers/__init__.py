@@ -1,0 +1,1 @@
+"""The doors of core, one file per noun: what both APIs call."""

@@ -1,0 +1,66 @@
+"""Finding what belongs to the caller: the one place that decides who may touch a thread."""
+
+from uuid import UUID
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from core.auth.permissions import Scope, scope_of
+from core.db.models import MessageRow, ScopeRow, ThreadRow
+from core.db.records import User
+from core.db.threads import scope_row
+from core.errors import InvalidInput, MessageNotFound, ThreadNotFound
+
+
+def own_thread(
+    session: Session, user: User, thread_id: UUID, *, deleted_too: bool = False, lock: bool = False
+) -> ThreadRow:
+    """The caller's thread. Raises `ThreadNotFound`, or `NotAllowed` outside the caller's allow lists."""
+    query = (
+        select(ThreadRow, ScopeRow)
+        .join(ScopeRow, ScopeRow.id == ThreadRow.scope_id)
+        .where(ThreadRow.id == thread_id, ThreadRow.owner_id == user.id)
+    )
+    if lock:
+        query = query.with_for_update(of=ThreadRow)
+    found = session.execute(query).one_or_none()
+    if found is None or (found[0].is_deleted and not deleted_too):
+        raise ThreadNotFound
+    thread, scope = found
+    scope_value(scope).check(user)
+    return thread
+
+
+def own_message(session: Session, user: User, thread_id: UUID, message_id: UUID) -> MessageRow:
+    """A message in the caller's thread. Raises as `own_thread`, or `MessageNotFound`."""
+    own_thread(session, user, thread_id)
+    row = session.scalars(
+        select(MessageRow).where(MessageRow.id == message_id, MessageRow.thread_id == thread_id)
+    ).one_or_none()
+    if row is None:
+        raise MessageNotFound
+    return row
+
+
+def scope_value(row: ScopeRow) -> Scope:
+    """The scope in `row`."""
+    return Scope(tuple(row.products), tuple(row.agents))
+
+
+def scope_for(session: Session, user: User, metadata: dict[str, object]) -> ScopeRow:
+    """The row of the scope that `metadata` names. Raises `InvalidInput` or `NotAllowed`."""
+    scope = scope_of(metadata)
+    scope.check(user)
+    return scope_row(session, user.id, scope.digest, scope.products, scope.agents)
+
+
+def allowed_scopes(session: Session, user: User) -> list[ScopeRow]:
+    """The scopes of the caller's threads that the caller may see."""
+    rows = session.scalars(select(ScopeRow).where(ScopeRow.owner_id == user.id))
+    return [row for row in rows if scope_value(row).allows(user)]
+
+
+def check_length(field: str, value: str | None, longest: int) -> None:
+    """Raise `InvalidInput` if `value` is longer than `longest` characters."""
+    if value is not None and len(value) > longest:
+        raise InvalidInput(field, f"{field} must have at most {longest} characters")

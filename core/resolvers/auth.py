@@ -1,0 +1,159 @@
+"""Signing in and out, and the first account."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import exists, select
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.orm import Session
+
+from core.auth.passwords import LONGEST_PASSWORD
+from core.auth.tokens import TokenPair
+from core.context import Context
+from core.db.mapping import to_user
+from core.db.models import UserRow, now
+from core.db.records import User
+from core.errors import InvalidCredentials, InvalidInput, NotAllowed, Unauthenticated, UserExists
+from core.resolvers.access import check_length
+
+LONGEST_USERNAME = 128
+LONGEST_EMAIL = 320
+LONGEST_FULL_NAME = 255
+ADMIN = "admin"
+
+
+@dataclass(frozen=True, slots=True)
+class NewUser:
+    """An account to be made."""
+
+    username: str
+    password: str
+    email: str | None = None
+    full_name: str | None = None
+    roles: tuple[str, ...] = ()
+    allowed_products: tuple[str, ...] = ()
+    allowed_agents: tuple[str, ...] = ()
+    is_active: bool = True
+
+
+async def authenticate(context: Context, access_token: str) -> User:
+    """The user who holds this token. Raises `Unauthenticated`."""
+    return await _bearer(context, access_token, "access")
+
+
+async def register(ctx: Context, new: NewUser) -> User:
+    """Make an account: the very first by anybody, who becomes admin; later ones by admins.
+
+    Raises `Unauthenticated`, `NotAllowed`, `InvalidInput`, `UserExists`.
+    """
+    _check(new)
+    # Asked before hashing too: strangers must not be able to keep the processor busy.
+    await ctx.db.read(lambda session: _check_may_register(session, ctx.caller))
+    password_hash = await ctx.passwords.hash(new.password)
+
+    def work(session: Session) -> User:
+        is_first = _check_may_register(session, ctx.caller)
+        row = _new_row(new, password_hash, is_first=is_first)
+        session.add(row)
+        session.flush()
+        return to_user(row)
+
+    try:
+        return await ctx.db.write(work)
+    except IntegrityError:
+        # Taken; or another first registration came first, which this check then tells.
+        await ctx.db.read(lambda session: _check_may_register(session, ctx.caller))
+        raise UserExists from None
+
+
+async def login(ctx: Context, username: str, password: str) -> TokenPair:
+    """Tokens for the right password. Raises `InvalidCredentials`, in the same time whatever is wrong."""
+    found = await ctx.db.read(lambda session: _credentials(session, username.strip()))
+    verdict = await ctx.passwords.verify(password, found[1] if found else None)
+    if found is None or not verdict.is_right or not found[0].is_active:
+        raise InvalidCredentials
+    user_id = found[0].id
+
+    def work(session: Session) -> User:
+        row = session.get_one(UserRow, user_id)
+        row.last_login_at = now()
+        if verdict.new_hash is not None:
+            row.password_hash = verdict.new_hash
+        return to_user(row)
+
+    return ctx.tokens.issue(await ctx.db.write(work))
+
+
+async def refresh(ctx: Context, refresh_token: str) -> TokenPair:
+    """A new pair for a valid refresh token. Raises `Unauthenticated`."""
+    return ctx.tokens.issue(await _bearer(ctx, refresh_token, "refresh"))
+
+
+async def logout(ctx: Context) -> None:
+    """Kill every token of the caller, on every device. Raises `Unauthenticated`."""
+    user_id = ctx.user.id
+
+    def work(session: Session) -> None:
+        row = session.get_one(UserRow, user_id, with_for_update=True)
+        row.token_version += 1
+        row.updated_at = now()
+
+    await ctx.db.write(work)
+
+
+async def _bearer(ctx: Context, token: str, token_type: Any) -> User:
+    claims = ctx.tokens.check(token, token_type)
+
+    def work(session: Session) -> User | None:
+        row = session.get(UserRow, claims.user_id)
+        return to_user(row) if row is not None else None
+
+    user = await ctx.db.read(work)
+    if user is None or not user.is_active or user.token_version != claims.token_version:
+        raise Unauthenticated("This token is no longer valid")
+    return user
+
+
+def _check_may_register(session: Session, caller: User | None) -> bool:
+    """Whether the account to be made is the first; raises if the caller may make none."""
+    if not session.scalar(select(exists(select(UserRow.id)))):
+        return True
+    if caller is None:
+        raise Unauthenticated("Not authenticated")
+    if not caller.is_admin:
+        raise NotAllowed("Only administrators create accounts")
+    return False
+
+
+def _check(new: NewUser) -> None:
+    if not new.username.strip():
+        raise InvalidInput("username", "username must not be blank")
+    check_length("username", new.username, LONGEST_USERNAME)
+    check_length("email", new.email, LONGEST_EMAIL)
+    check_length("full_name", new.full_name, LONGEST_FULL_NAME)
+    if not new.password:
+        raise InvalidInput("password", "password must not be empty")
+    check_length("password", new.password, LONGEST_PASSWORD)
+
+
+def _new_row(new: NewUser, password_hash: str, *, is_first: bool) -> UserRow:
+    roles = list(dict.fromkeys(new.roles))
+    if is_first and ADMIN not in roles:
+        roles.append(ADMIN)
+    return UserRow(
+        username=new.username.strip(),
+        email=(new.email or "").strip() or None,
+        full_name=new.full_name,
+        password_hash=password_hash,
+        roles=roles,
+        allowed_products=list(new.allowed_products),
+        allowed_agents=list(new.allowed_agents),
+        # An inactive first account would lock everybody out for ever.
+        is_active=new.is_active or is_first,
+        is_first=True if is_first else None,
+    )
+
+
+def _credentials(session: Session, username: str) -> tuple[User, str] | None:
+    row = session.scalars(select(UserRow).where(UserRow.username == username)).one_or_none()
+    return (to_user(row), row.password_hash) if row is not None else None

@@ -1,0 +1,88 @@
+"""Messages: listed and changed. Sending has a file of its own."""
+
+from uuid import UUID
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from core.context import Context
+from core.db.messages import with_attachments
+from core.db.models import MessageRow, now
+from core.db.records import Message, MessageStatus, Page
+from core.errors import InvalidInput
+from core.resolvers.access import own_message, own_thread
+from core.resolvers.threads import LARGEST_PAGE
+from core.runs.answer import storable
+from core.runs.store import LONGEST_ERROR_CODE
+
+MOST_TOKENS = 2**31 - 1
+
+
+async def list_messages(ctx: Context, thread_id: UUID, *, page: int = 1, limit: int = 20) -> Page[Message]:
+    """The messages of the caller's thread, newest first; `limit` is cut to 100.
+
+    Raises `ThreadNotFound`, `NotAllowed`.
+    """
+    user = ctx.user
+    limit = min(limit, LARGEST_PAGE)
+
+    def work(session: Session) -> Page[Message]:
+        total = own_thread(session, user, thread_id).message_count
+        # Positions are dense, so that any page is one range of the index.
+        newest = total - (page - 1) * limit
+        if newest < 1:
+            return Page((), total, page, limit)
+        rows = session.scalars(
+            select(MessageRow)
+            .where(
+                MessageRow.thread_id == thread_id,
+                MessageRow.position <= newest,
+                MessageRow.position > newest - limit,
+            )
+            .order_by(MessageRow.position.desc())
+        ).all()
+        return Page(with_attachments(session, rows), total, page, limit)
+
+    return await ctx.db.read(work)
+
+
+async def get_message(ctx: Context, thread_id: UUID, message_id: UUID) -> Message:
+    """A message of the caller's thread. Raises `ThreadNotFound`, `NotAllowed`, `MessageNotFound`."""
+    user = ctx.user
+
+    def work(session: Session) -> Message:
+        return with_attachments(session, [own_message(session, user, thread_id, message_id)])[0]
+
+    return await ctx.db.read(work)
+
+
+async def update_message(
+    ctx: Context,
+    thread_id: UUID,
+    message_id: UUID,
+    *,
+    status: MessageStatus | None = None,
+    text: str | None = None,
+    error_code: str | None = None,
+    tokens_count: int | None = None,
+) -> Message:
+    """Change what is not None. Raises `ThreadNotFound`, `NotAllowed`, `MessageNotFound`, `InvalidInput`."""
+    user = ctx.user
+    if tokens_count is not None and not 0 <= tokens_count <= MOST_TOKENS:
+        raise InvalidInput("tokens_count", f"tokens_count must be between 0 and {MOST_TOKENS}")
+
+    def work(session: Session) -> Message:
+        row = own_message(session, user, thread_id, message_id)
+        if status is not None:
+            row.status = status
+        if text is not None:
+            row.text = storable(text)
+        if error_code is not None:
+            row.error_code = storable(error_code)[:LONGEST_ERROR_CODE]
+        if tokens_count is not None:
+            row.tokens_count = tokens_count
+        row.updated_at = now()
+        session.flush()
+        return with_attachments(session, [row])[0]
+
+    return await ctx.db.write(work)

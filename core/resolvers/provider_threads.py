@@ -1,0 +1,68 @@
+"""Provider threads: what a provider wants to be told again with the next message of a thread."""
+
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from core.context import Context
+from core.db.mapping import to_provider_thread
+from core.db.models import ProviderThreadRow, now
+from core.db.records import ProviderThread
+from core.errors import ProviderThreadNotFound
+from core.resolvers.access import check_length, own_thread
+from core.runs.history import PROVIDER
+from core.runs.store import LONGEST_CONVERSATION_ID
+
+LONGEST_PROVIDER = 64
+
+
+async def get_provider_thread(ctx: Context, thread_id: UUID, *, provider: str = PROVIDER) -> ProviderThread:
+    """The state kept for a provider. Raises `ThreadNotFound`, `NotAllowed`, `ProviderThreadNotFound`."""
+    user = ctx.user
+
+    def work(session: Session) -> ProviderThread:
+        own_thread(session, user, thread_id)
+        row = _find(session, thread_id, provider)
+        if row is None:
+            raise ProviderThreadNotFound
+        return to_provider_thread(row)
+
+    return await ctx.db.read(work)
+
+
+async def set_provider_thread(
+    ctx: Context,
+    thread_id: UUID,
+    *,
+    provider: str = PROVIDER,
+    conversation_id: str | None = None,
+    payload: dict[str, Any] | None = None,
+) -> ProviderThread:
+    """Create or replace the state for a provider. Raises `ThreadNotFound`, `NotAllowed`, `InvalidInput`."""
+    user = ctx.user
+    check_length("provider", provider, LONGEST_PROVIDER)
+    check_length("conversation_id", conversation_id, LONGEST_CONVERSATION_ID)
+
+    def work(session: Session) -> ProviderThread:
+        own_thread(session, user, thread_id, lock=True)
+        row = _find(session, thread_id, provider)
+        if row is None:
+            row = ProviderThreadRow(thread_id=thread_id, provider=provider)
+            session.add(row)
+        row.conversation_id = conversation_id
+        row.payload = payload or {}
+        row.updated_at = now()
+        session.flush()
+        return to_provider_thread(row)
+
+    return await ctx.db.write(work)
+
+
+def _find(session: Session, thread_id: UUID, provider: str) -> ProviderThreadRow | None:
+    return session.scalars(
+        select(ProviderThreadRow).where(
+            ProviderThreadRow.thread_id == thread_id, ProviderThreadRow.provider == provider
+        )
+    ).one_or_none()

@@ -1,0 +1,308 @@
+"""Sending a message: the question and its run are durable before anything else happens."""
+
+import asyncio
+import base64
+import binascii
+import hashlib
+import hmac
+import json
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import select
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.orm import Session
+
+from core.auth.permissions import check_model
+from core.context import Context
+from core.db.mapping import to_run
+from core.db.messages import append_message, with_attachments
+from core.db.models import AttachmentRow, MessageRow, RunRow, ThreadRow
+from core.db.records import Message, MessageStatus, Run, RunStatus, SenderType
+from core.db.threads import relist
+from core.errors import IdempotencyMismatch, InvalidAttachment, InvalidInput, ModelRequired
+from core.files.store import new_name
+from core.ids import new_id
+from core.resolvers.access import check_length, own_thread
+from core.runs import store
+from core.runs.answer import storable
+from core.runs.history import PROVIDER
+
+EMPTY_TEXT = "Process as expected."
+BULLETS = "\N{BULLET}" * 8
+LONGEST_MODEL = 255
+LONGEST_KEY = 255
+LONGEST_CORRELATION_ID = 255
+LONGEST_FILENAME = 255
+LONGEST_TITLE = 255
+TITLE_CHARACTERS = 32
+
+
+@dataclass(frozen=True, slots=True)
+class NewAttachment:
+    """A file to be sent with a message; `data_base64` as the client encoded it."""
+
+    filename: str
+    data_base64: str
+    content_type: str = "application/octet-stream"
+
+
+@dataclass(frozen=True, slots=True)
+class NewMessage:
+    """A message to be sent."""
+
+    text: str
+    attachments: tuple[NewAttachment, ...] = ()
+    model: str | None = None
+    model_label: str | None = None
+    metadata: dict[str, Any] | None = None
+    correlation_id: str | None = None
+    idempotency_key: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class SentMessage:
+    """What a send stored. Without a run (the provider is switched off) nobody is answering."""
+
+    message: Message
+    run: Run | None
+    is_replay: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class _Kept:
+    """An attachment whose bytes are stored already."""
+
+    stored_name: str
+    filename: str
+    content_type: str
+    size_bytes: int
+    digest: str
+
+
+async def send_message(ctx: Context, thread_id: UUID, new: NewMessage) -> SentMessage:
+    """Store the caller's message and start its answer.
+
+    With an idempotency key that this thread has seen, nothing is stored and the first message and its
+    run are returned. Raises `ThreadNotFound`, `NotAllowed`, `ModelRequired`, `InvalidInput`,
+    `InvalidAttachment`, `QueueFull`, `IdempotencyMismatch`, `Unavailable`.
+    """
+    user_id = ctx.user.id
+    text = _text(new)
+    _check(new)
+    # Before any bytes are written: a foreign thread must cost a stranger's request nothing.
+    await ctx.db.read(lambda session: own_thread(session, ctx.user, thread_id).id)
+    run_id = new_id()
+    claim = ctx.runs.reserve(run_id, text) if ctx.settings.llm_enabled else None
+    kept: list[_Kept] = []
+    sent: SentMessage | None = None
+    try:
+        kept = await _keep_files(ctx, new.attachments)
+        digest = _digest(ctx, thread_id, new, kept)
+
+        def work(session: Session) -> SentMessage:
+            return _Sending(ctx, session, new, text, kept, digest).send(thread_id, run_id, user_id, claim)
+
+        try:
+            sent = await ctx.db.write(work)
+        except IntegrityError:  # another process stored this key meanwhile: now it is found
+            sent = await ctx.db.write(work)
+        return sent
+    finally:
+        if sent is None or sent.is_replay:
+            for file in kept:
+                await ctx.files.delete(file.stored_name)
+        if sent is not None and sent.run is not None and not sent.is_replay:
+            ctx.runs.accept(sent.run, claim)
+        elif ctx.settings.llm_enabled:
+            ctx.runs.abandon(run_id, claim)
+
+
+@dataclass(frozen=True, slots=True)
+class _Sending:
+    """One transaction of one send."""
+
+    ctx: Context
+    session: Session
+    new: NewMessage
+    text: str
+    kept: list[_Kept]
+    digest: str
+
+    def send(self, thread_id: UUID, run_id: UUID, user_id: UUID, claim: UUID | None) -> SentMessage:
+        thread = own_thread(self.session, self.ctx.user, thread_id, lock=True)
+        replay = self._replay(thread)
+        if replay is not None:
+            return replay
+        model, label = self._model(thread)
+        is_secret, thread.awaits_secret = thread.awaits_secret, False
+        message = self._add_message(thread, str(user_id), BULLETS if is_secret else storable(self.text))
+        self._name(thread, label or model, message.text)
+        run = None
+        if self.ctx.settings.llm_enabled:
+            run = self._add_run(thread, message, run_id, model, label, is_secret=is_secret, claim=claim)
+        self.session.flush()
+        return SentMessage(with_attachments(self.session, [message])[0], to_run(run) if run else None)
+
+    def _replay(self, thread: ThreadRow) -> SentMessage | None:
+        if self.new.idempotency_key is None:
+            return None
+        message = self.session.scalars(
+            select(MessageRow).where(
+                MessageRow.thread_id == thread.id,
+                MessageRow.idempotency_key == self.new.idempotency_key,
+            )
+        ).one_or_none()
+        if message is None:
+            return None
+        if not hmac.compare_digest(message.request_digest or "", self.digest):
+            raise IdempotencyMismatch
+        run = self.session.scalars(
+            select(RunRow).where(RunRow.user_message_id == message.id).order_by(RunRow.created_at).limit(1)
+        ).one_or_none()
+        stored = with_attachments(self.session, [message])[0]
+        return SentMessage(stored, to_run(run) if run else None, is_replay=True)
+
+    def _model(self, thread: ThreadRow) -> tuple[str, str | None]:
+        """The model to ask and its label; what the request says is remembered in the thread."""
+        remembered = thread.attributes.get("model")
+        model = self.new.model or (remembered if isinstance(remembered, str) else None)
+        if not model:
+            if self.ctx.settings.llm_enabled:
+                raise ModelRequired
+            return "", self.new.model_label
+        check_model(self.ctx.user, model, agents_are_models=self.ctx.settings.agents_are_models)
+        label = self.new.model_label
+        if label is None and model == remembered:
+            known = thread.attributes.get("model_label")
+            label = known if isinstance(known, str) else None
+        thread.attributes = {
+            **thread.attributes,
+            "model": model,
+            "model_label": label,
+            "provider": PROVIDER,
+        }
+        return model, label
+
+    def _add_message(self, thread: ThreadRow, sender_id: str, text: str) -> MessageRow:
+        message = MessageRow(
+            sender_id=sender_id,
+            sender_type=SenderType.USER,
+            status=MessageStatus.QUEUED,
+            text=text,
+            attributes=self.new.metadata or {},
+            correlation_id=self.new.correlation_id,
+            idempotency_key=self.new.idempotency_key,
+            request_digest=self.digest if self.new.idempotency_key else None,
+        )
+        append_message(self.session, thread, message)
+        self.session.flush()
+        for file in self.kept:
+            self.session.add(
+                AttachmentRow(
+                    thread_id=thread.id,
+                    message_id=message.id,
+                    stored_name=file.stored_name,
+                    filename=file.filename,
+                    content_type=file.content_type,
+                    size_bytes=file.size_bytes,
+                )
+            )
+        return message
+
+    def _name(self, thread: ThreadRow, model: str, text: str) -> None:
+        if thread.title:
+            return
+        words = text[:TITLE_CHARACTERS].rstrip()
+        title = f"{model}: {words}" if model else words
+        thread.title = title.replace("[", "").replace("]", "")[:LONGEST_TITLE]
+        relist(self.session, thread)
+
+    def _add_run(
+        self,
+        thread: ThreadRow,
+        message: MessageRow,
+        run_id: UUID,
+        model: str,
+        label: str | None,
+        *,
+        is_secret: bool,
+        claim: UUID | None,
+    ) -> RunRow:
+        run = RunRow(
+            id=run_id,
+            thread_id=thread.id,
+            owner_id=thread.owner_id,
+            user_message_id=message.id,
+            position=message.position,
+            status=RunStatus.QUEUED,
+            model=model,
+            model_label=label,
+            is_secret=is_secret,
+            # Only this process knows the secret, so only it can ask the question.
+            lease_owner=self.ctx.runs.process_id if is_secret else None,
+        )
+        limit = self.ctx.settings.thread_queue_limit
+        if store.enqueue(self.session, run, queue_limit=limit, claim_for=claim):
+            message.status = MessageStatus.PROCESSING
+        return run
+
+
+def _text(new: NewMessage) -> str:
+    if not new.text and not new.attachments:
+        raise InvalidInput("text", "text must not be empty")
+    return new.text if new.text.strip() else EMPTY_TEXT
+
+
+def _check(new: NewMessage) -> None:
+    check_length("model", new.model, LONGEST_MODEL)
+    check_length("model_label", new.model_label, LONGEST_MODEL)
+    check_length("correlation_id", new.correlation_id, LONGEST_CORRELATION_ID)
+    check_length("idempotency_key", new.idempotency_key, LONGEST_KEY)
+    for attachment in new.attachments:
+        if not attachment.filename:
+            raise InvalidInput("attachments", "attachments need a filename")
+        check_length("attachments.filename", attachment.filename, LONGEST_FILENAME)
+        check_length("attachments.content_type", attachment.content_type, LONGEST_FILENAME)
+
+
+async def _keep_files(ctx: Context, attachments: tuple[NewAttachment, ...]) -> list[_Kept]:
+    if not attachments:
+        return []
+    # All are decoded before any is stored: one that is wrong stores nothing.
+    contents = await asyncio.to_thread(lambda: [_decode(item.data_base64) for item in attachments])
+    kept: list[_Kept] = []
+    try:
+        for item, content in zip(attachments, contents, strict=True):
+            name = new_name(item.filename)
+            await ctx.files.save(name, content)
+            digest = hashlib.sha256(content).hexdigest()
+            kept.append(_Kept(name, storable(item.filename), item.content_type, len(content), digest))
+    except BaseException:
+        for file in kept:
+            await ctx.files.delete(file.stored_name)
+        raise
+    return kept
+
+
+def _decode(data_base64: str) -> bytes:
+    try:
+        # Encoders may break lines; anything else outside the alphabet is a fault.
+        return base64.b64decode("".join(data_base64.split()), validate=True)
+    except (binascii.Error, ValueError):
+        raise InvalidAttachment from None
+
+
+def _digest(ctx: Context, thread_id: UUID, new: NewMessage, kept: list[_Kept]) -> str:
+    """What tells one request from another. Keyed, because the text may be a secret."""
+    said = [
+        str(thread_id),
+        new.text,
+        new.model,
+        new.model_label,
+        new.metadata,
+        [(file.filename, file.digest) for file in kept],
+    ]
+    encoded = json.dumps(said, sort_keys=True).encode()
+    return hmac.new(ctx.settings.jwt_secret_key.encode(), encoded, hashlib.sha256).hexdigest()

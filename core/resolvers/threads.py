@@ -1,0 +1,150 @@
+"""Threads: made, listed, read, changed, deleted and restored by their owners."""
+
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from core.context import Context
+from core.db.mapping import to_thread
+from core.db.messages import with_attachments
+from core.db.models import MessageRow, ThreadRow, now
+from core.db.records import Message, Page, Thread
+from core.db.threads import add_thread, move_thread, relist
+from core.resolvers.access import allowed_scopes, check_length, own_thread, scope_for
+from core.runs.answer import storable
+
+LONGEST_TITLE = 255
+LONGEST_SUMMARY = 1024
+LARGEST_PAGE = 100
+
+
+@dataclass(frozen=True, slots=True)
+class ThreadDetail:
+    """A thread with its newest messages, newest first."""
+
+    thread: Thread
+    last_messages: tuple[Message, ...]
+
+
+async def create_thread(
+    ctx: Context,
+    *,
+    title: str | None = None,
+    summary: str | None = None,
+    metadata: dict[str, Any] | None = None,
+) -> Thread:
+    """A new thread of the caller. Raises `InvalidInput`, `NotAllowed`."""
+    user = ctx.user
+    _check(title, summary)
+
+    def work(session: Session) -> Thread:
+        scope = scope_for(session, user, metadata or {})
+        session.flush()
+        row = ThreadRow(
+            owner_id=user.id,
+            scope_id=scope.id,
+            title=storable(title) if title else None,
+            summary=storable(summary) if summary else None,
+            attributes=metadata or {},
+        )
+        add_thread(session, row)
+        session.flush()
+        return to_thread(row)
+
+    return await ctx.db.write(work)
+
+
+async def list_threads(
+    ctx: Context, *, page: int = 1, limit: int = 20, include_deleted: bool = False
+) -> Page[Thread]:
+    """The caller's threads, newest first; without `include_deleted` only those worth showing.
+
+    Left out then are deleted, untitled and empty threads; outside the allow lists always. `limit` is
+    cut to 100.
+    """
+    user = ctx.user
+    limit = min(limit, LARGEST_PAGE)
+
+    def work(session: Session) -> Page[Thread]:
+        scopes = allowed_scopes(session, user)
+        total = sum(scope.thread_count if include_deleted else scope.listed_count for scope in scopes)
+        offset = (page - 1) * limit
+        if offset >= total:
+            return Page((), total, page, limit)
+        query = select(ThreadRow).where(ThreadRow.owner_id == user.id)
+        if not include_deleted:
+            query = query.where(ThreadRow.is_listed)
+        if user.allowed_products or user.allowed_agents:
+            query = query.where(ThreadRow.scope_id.in_([scope.id for scope in scopes]))
+        query = query.order_by(ThreadRow.created_at.desc(), ThreadRow.id.desc()).offset(offset).limit(limit)
+        return Page(tuple(map(to_thread, session.scalars(query))), total, page, limit)
+
+    return await ctx.db.read(work)
+
+
+async def get_thread(ctx: Context, thread_id: UUID, *, messages_limit: int = 5) -> ThreadDetail:
+    """The caller's thread. Raises `ThreadNotFound`, also for a deleted one, and `NotAllowed`."""
+    user = ctx.user
+
+    def work(session: Session) -> ThreadDetail:
+        thread = own_thread(session, user, thread_id)
+        newest = (
+            select(MessageRow)
+            .where(MessageRow.thread_id == thread_id)
+            .order_by(MessageRow.position.desc())
+            .limit(messages_limit)
+        )
+        return ThreadDetail(to_thread(thread), with_attachments(session, session.scalars(newest).all()))
+
+    return await ctx.db.read(work)
+
+
+async def update_thread(
+    ctx: Context,
+    thread_id: UUID,
+    *,
+    title: str | None = None,
+    summary: str | None = None,
+    metadata: dict[str, Any] | None = None,
+    is_deleted: bool | None = None,
+) -> Thread:
+    """Change what is not None; `metadata` is replaced whole. Deleted threads can be changed, too.
+
+    Raises `ThreadNotFound`, `NotAllowed`, `InvalidInput`.
+    """
+    user = ctx.user
+    _check(title, summary)
+
+    def work(session: Session) -> Thread:
+        thread = own_thread(session, user, thread_id, deleted_too=True, lock=True)
+        if title is not None:
+            thread.title = storable(title)
+        if summary is not None:
+            thread.summary = storable(summary)
+        if metadata is not None:
+            scope = scope_for(session, user, metadata)
+            session.flush()
+            move_thread(session, thread, scope.id)
+            thread.attributes = metadata
+        if is_deleted is not None and is_deleted != thread.is_deleted:
+            thread.is_deleted = is_deleted
+            thread.deleted_at = now() if is_deleted else None
+        thread.updated_at = now()
+        relist(session, thread)
+        session.flush()
+        return to_thread(thread)
+
+    return await ctx.db.write(work)
+
+
+async def delete_thread(ctx: Context, thread_id: UUID) -> None:
+    """Hide a thread until it is restored; again is fine. Raises `ThreadNotFound`, `NotAllowed`."""
+    await update_thread(ctx, thread_id, is_deleted=True)
+
+
+def _check(title: str | None, summary: str | None) -> None:
+    check_length("title", title, LONGEST_TITLE)
+    check_length("summary", summary, LONGEST_SUMMARY)

@@ -1,0 +1,1 @@
+"""Runs: answers being written, and the logs that their readers follow."""

@@ -1,0 +1,136 @@
+"""An answer while it arrives: what its chunks add up to."""
+
+import re
+from typing import Any
+
+import msgspec
+
+from core.db.records import RunStatus
+from core.provider.chunks import Chunk
+from core.runs.events import Event, EventKind
+
+LONGEST_CONVERSATION_ID = 255
+LONGEST_CORRELATION_ID = 255
+# PostgreSQL stores no NUL, and no engine stores half of a surrogate pair.
+_UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
+
+
+class Answer:
+    """Takes chunks in order; tells what to forward and what to store."""
+
+    def __init__(self) -> None:
+        self._texts: list[str] = []
+        self._saved = 0
+        self.response_id: str | None = None
+        self.conversation_id: str | None = None
+        self.prompt_tokens: int | None = None
+        self.completion_tokens: int | None = None
+        self.metadata: dict[str, Any] = {}
+        self.awaits_secret = False
+        self._last_agent_status: str | None = None
+        self._question: str | None = None
+
+    def take(self, chunk: Chunk) -> Event:
+        """Count a chunk in; the event that readers get for it."""
+        self.response_id = chunk.response_id or self.response_id
+        self.conversation_id = chunk.conversation_id or self.conversation_id
+        if chunk.prompt_tokens is not None:
+            self.prompt_tokens = chunk.prompt_tokens
+        if chunk.completion_tokens is not None:
+            self.completion_tokens = chunk.completion_tokens
+        if chunk.agent_status:
+            self._last_agent_status = chunk.agent_status.lower()
+        text = storable(chunk.text or self._news_in(chunk.whole_text))
+        raw = chunk.raw
+        if self._last_agent_status == "interrupted" and (chunk.interrupt_payload or chunk.interrupt_id):
+            self._note_interrupt(chunk)
+        if chunk.agent_status and self._last_agent_status == "interrupted" and not text and self._question:
+            text = self._question
+            raw = _with_content(raw, text)
+        if text:
+            self._texts.append(text)
+        return Event(EventKind.CHUNK, raw=raw, text=text)
+
+    @property
+    def provider_said_so(self) -> bool:
+        """Whether the provider's last agent status was an end."""
+        return self._last_agent_status in ("completed", "interrupted")
+
+    @property
+    def status(self) -> RunStatus:
+        """How a run with this answer has ended, given that it ended well."""
+        interrupted = self._last_agent_status == "interrupted"
+        return RunStatus.INTERRUPTED if interrupted else RunStatus.COMPLETED
+
+    @property
+    def text(self) -> str:
+        """The text to store."""
+        if self._question is not None and self.status is RunStatus.INTERRUPTED:
+            return self._question
+        return "".join(self._texts)
+
+    @property
+    def has_text(self) -> bool:
+        """Whether any text has arrived."""
+        return bool(self._texts)
+
+    def unsaved(self) -> tuple[int, str]:
+        """The number of pieces that have arrived, and the text that no checkpoint has saved yet."""
+        return len(self._texts), "".join(self._texts[self._saved :])
+
+    def mark_saved(self, pieces: int) -> None:
+        """Note that a checkpoint saved the text up to this number of pieces."""
+        self._saved = pieces
+
+    def _news_in(self, whole: str | None) -> str:
+        """What a complete message adds to the deltas before it; it usually repeats them."""
+        if not whole:
+            return ""
+        so_far = "".join(self._texts)
+        return whole[len(so_far) :] if whole.startswith(so_far) else ""
+
+    def _note_interrupt(self, chunk: Chunk) -> None:
+        payload = chunk.interrupt_payload
+        if chunk.interrupt_id:
+            self.metadata["interrupt_id"] = chunk.interrupt_id
+        if payload is None:
+            return
+        self.metadata["interrupt_payload"] = payload
+        self.awaits_secret = _asks_for_password(payload)
+        if isinstance(payload, dict):
+            for key in ("content", "question"):
+                value = payload.get(key)
+                if isinstance(value, str) and value:
+                    self._question = storable(value)
+                    return
+        elif isinstance(payload, str) and payload:
+            self._question = storable(payload)
+
+
+def storable(text: str) -> str:
+    """`text` with what databases cannot hold shown as the replacement character."""
+    return _UNSTORABLE.sub("\N{REPLACEMENT CHARACTER}", text) if text else text
+
+
+def _with_content(raw: bytes, text: str) -> bytes:
+    body = msgspec.json.decode(raw)
+    choices = body.get("choices")
+    if not isinstance(choices, list) or not choices or not isinstance(choices[0], dict):
+        choices = body["choices"] = [{"index": 0, "delta": {}, "finish_reason": None}]
+    delta = choices[0].get("delta")
+    choices[0]["delta"] = {**(delta if isinstance(delta, dict) else {}), "content": text}
+    return msgspec.json.encode(body)
+
+
+def _asks_for_password(payload: object) -> bool:
+    """Whether any field in `payload`, at any depth, has the format `password`."""
+    waiting = [payload]
+    while waiting:
+        value = waiting.pop()
+        if isinstance(value, dict):
+            if str(value.get("format")).lower() == "password":
+                return True
+            waiting.extend(value.values())
+        elif isinstance(value, list):
+            waiting.extend(value)
+    return False

@@ -1,0 +1,283 @@
+"""The engine: starts runs, one at a time per thread, and ends each of them exactly once.
+
+A run is a task of its own. No reader, request or connection can stop it; only `cancel`, a failing
+provider or the end of the process do, and each of these is saved before any reader is told.
+"""
+
+import asyncio
+from collections import deque
+from collections.abc import Coroutine
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy.orm import Session
+
+from core.db.records import Run, RunStatus
+from core.db.session import Database, DatabaseUnavailable
+from core.errors import Unavailable
+from core.files.store import FileStore
+from core.ids import new_id
+from core.logs import get_logger
+from core.provider.client import ProviderClient
+from core.runs import store
+from core.runs.events import INTERNAL_ERROR, Cursor, Event, EventKind, RunEnd
+from core.runs.log import EventLog, Fenced, Reader
+from core.runs.reaper import reap
+from core.runs.writer import INTERNAL_SENTENCE, AnswerWriter, Stop, Tools
+from core.settings import Settings
+
+REAP_SECONDS = 5.0
+LONGEST_RETRY_SECONDS = 5.0
+
+_logger = get_logger(__name__)
+
+
+class Draining(Unavailable):
+    code = "SHUTTING_DOWN"
+
+    def __init__(self) -> None:
+        super().__init__("The server is shutting down; send again in a moment")
+
+
+class RunEngine:
+    """Runs the answers of this process."""
+
+    def __init__(
+        self, settings: Settings, db: Database, files: FileStore, provider: ProviderClient, log: EventLog
+    ) -> None:
+        self.process_id = new_id()
+        self._settings = settings
+        self._db = db
+        self._log = log
+        self._tools = Tools(settings, db, files, provider, log)
+        self._writers: dict[UUID, AnswerWriter] = {}
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._secrets: dict[UUID, str] = {}
+        self._reserved = 0
+        self._waiting_threads: deque[UUID] = deque()
+        self._clock_task: asyncio.Task[None] | None = None
+        self._draining = False
+
+    # --- life of the process ---------------------------------------------------------------
+
+    async def start(self, *, alone: bool) -> None:
+        """Reap what a dead process left and go on with what waits.
+
+        `alone` says that no other process writes this database, so that every unfinished run of
+        another one is dead, whatever its lease says.
+        """
+        await reap(self._db, self.process_id, lease_counts=not alone)
+        for run in await self._db.read(store.waiting_runs):
+            self._log.open(run.id, run.epoch)
+            self._waiting_threads.append(run.thread_id)
+        self._start_waiting()
+        self._clock_task = asyncio.create_task(self._clock(alone=alone), name="run engine clock")
+
+    async def drain(self, grace_seconds: float) -> None:
+        """Take no more runs, let those at work finish for a while, then save what they have.
+
+        Queued runs stay queued in the database: the next process goes on with them.
+        """
+        self._draining = True
+        self._waiting_threads.clear()
+        if self._tasks:
+            _logger.info("draining", at_work=len(self._tasks), grace_seconds=grace_seconds)
+            await asyncio.wait(self._tasks, timeout=grace_seconds)
+        for writer in list(self._writers.values()):
+            writer.stop(Stop.SHUTDOWN)
+        if self._tasks:
+            await asyncio.wait(self._tasks, timeout=LONGEST_RETRY_SECONDS)
+        if self._clock_task is not None:
+            self._clock_task.cancel()
+            await asyncio.wait([self._clock_task])
+
+    @property
+    def is_draining(self) -> bool:
+        """Whether this process takes no more runs."""
+        return self._draining
+
+    # --- taking runs in --------------------------------------------------------------------
+
+    def reserve(self, run_id: UUID, text: str) -> UUID | None:
+        """Before a run is stored: this process's id if it may claim it at once, else None.
+
+        `text` is what the provider gets should it turn out to be a secret. Follow this by `accept`, or
+        by `abandon` if nothing was stored. Raises `Draining`.
+        """
+        if self._draining:
+            raise Draining
+        self._secrets[run_id] = text
+        # A reader may come before `accept`, and the run before this one may start it.
+        self._log.open(run_id, 1)
+        if self._reserved >= self._settings.max_concurrent_runs:
+            return None
+        self._reserved += 1
+        return self.process_id
+
+    def abandon(self, run_id: UUID, claim: UUID | None) -> None:
+        """Undo `reserve`: the run was not stored."""
+        self._secrets.pop(run_id, None)
+        self._log.forget(run_id)
+        if claim is not None:
+            self._release()
+
+    def accept(self, run: Run, claim: UUID | None) -> None:
+        """After a run is stored: start it if it was claimed, else let it wait for its turn."""
+        if run.status is RunStatus.RUNNING:
+            self._launch(run)
+            return
+        if not run.is_secret:
+            self._secrets.pop(run.id, None)
+        self._waiting_threads.append(run.thread_id)
+        if claim is not None:
+            self._release()
+        else:
+            self._start_waiting()
+
+    # --- readers and cancellation ----------------------------------------------------------
+
+    def reader(self, run_id: UUID, after: Cursor | None) -> Reader | None:
+        """A reader of a run's log; None if the log is not kept (any more)."""
+        return self._log.reader(run_id, after)
+
+    async def cancel(self, run: Run) -> None:
+        """End a run: what has arrived is kept. A finished run stays as it is."""
+        writer = self._writers.get(run.id)
+        if writer is not None:
+            writer.stop(Stop.CANCELLED)
+            return
+        outcome = store.Outcome(RunStatus.CANCELLED, last_seq=2)
+
+        def work(session: Session) -> RunEnd | None:
+            return store.finish(session, run.id, run.epoch, outcome, only_queued=True)
+
+        end = await self._db.write(work)
+        self._secrets.pop(run.id, None)
+        if end is not None:
+            self._tell_end(run, end)
+            self._waiting_threads.append(run.thread_id)
+            self._start_waiting()
+        elif (writer := self._writers.get(run.id)) is not None:  # it was started in between
+            writer.stop(Stop.CANCELLED)
+
+    # --- one run ---------------------------------------------------------------------------
+
+    def _launch(self, run: Run) -> None:
+        self._log.open(run.id, run.epoch)
+        text = self._secrets.pop(run.id, None)
+        writer = AnswerWriter(self._tools, run, text if run.is_secret else None)
+        self._writers[run.id] = writer
+        self._spawn(self._carry_out(run, writer), f"run {run.id}")
+
+    async def _carry_out(self, run: Run, writer: AnswerWriter) -> None:
+        following: Run | None = None
+        try:
+            outcome = await writer.write()
+            if outcome is not None:
+                end, following = await self._save_end(run, outcome)
+                if end is not None:
+                    self._tell_end(run, end)
+        finally:
+            del self._writers[run.id]
+            if following is not None:
+                self._launch(following)
+            else:
+                self._release()
+
+    async def _save_end(self, run: Run, outcome: store.Outcome) -> tuple[RunEnd | None, Run | None]:
+        """Save the end and claim what waits behind it; keeps trying while the database is away."""
+
+        def work(session: Session) -> tuple[RunEnd | None, Run | None]:
+            end = store.finish(session, run.id, run.epoch, outcome)
+            following = None
+            if end is not None and not self._draining:
+                following = store.claim_next(session, run.thread_id, self.process_id)
+            return end, following
+
+        delay = 0.1
+        while True:
+            try:
+                return await self._db.write(work)
+            except DatabaseUnavailable:
+                _logger.warning("end of run not saved yet", run_id=str(run.id), next_try_seconds=delay)
+                await asyncio.sleep(delay)
+                delay = min(delay * 2, LONGEST_RETRY_SECONDS)
+            except Exception:
+                if outcome.error_code == INTERNAL_ERROR and not outcome.text:
+                    raise
+                _logger.exception("end of run cannot be saved as it is", run_id=str(run.id))
+                outcome = store.Outcome(
+                    RunStatus.FAILED,
+                    error_code=INTERNAL_ERROR,
+                    error=INTERNAL_SENTENCE,
+                    last_seq=outcome.last_seq,
+                )
+
+    def _tell_end(self, run: Run, end: RunEnd) -> None:
+        try:
+            self._log.append(run.id, run.epoch, [Event(EventKind.END, end=end)])
+        except Fenced:
+            _logger.warning("end of run not told: its log is gone", run_id=str(run.id))
+        _logger.info("run ended", run_id=str(run.id), thread_id=str(run.thread_id), status=end.status.value)
+
+    # --- runs that wait --------------------------------------------------------------------
+
+    def _release(self) -> None:
+        self._reserved -= 1
+        self._start_waiting()
+
+    def _start_waiting(self) -> None:
+        while (
+            self._waiting_threads
+            and self._reserved < self._settings.max_concurrent_runs
+            and not self._draining
+        ):
+            self._reserved += 1
+            self._spawn(self._claim(self._waiting_threads.popleft()), "claim")
+
+    async def _claim(self, thread_id: UUID) -> None:
+        run: Run | None = None
+        try:
+            run = await self._db.write(lambda session: store.claim_next(session, thread_id, self.process_id))
+        except DatabaseUnavailable:
+            self._waiting_threads.append(thread_id)
+            await asyncio.sleep(LONGEST_RETRY_SECONDS)
+        finally:
+            if run is not None:
+                self._launch(run)
+            else:
+                self._release()
+
+    def _spawn(self, work: Coroutine[Any, Any, None], name: str) -> None:
+        task = asyncio.create_task(work, name=name)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    # --- the clock -------------------------------------------------------------------------
+
+    async def _clock(self, *, alone: bool) -> None:
+        loop = asyncio.get_running_loop()
+        reaped_at = loop.time()
+        while True:
+            await asyncio.sleep(self._settings.checkpoint_seconds)
+            try:
+                await self._checkpoint()
+                self._log.purge()
+                if not alone and loop.time() - reaped_at > REAP_SECONDS:
+                    reaped_at = loop.time()
+                    await reap(self._db, self.process_id, lease_counts=True)
+            except DatabaseUnavailable:
+                _logger.warning("checkpoint not saved: the database is not available")
+            except Exception:
+                _logger.exception("checkpoint failed")
+
+    async def _checkpoint(self) -> None:
+        progress = [(writer, writer.progress()) for writer in self._writers.values()]
+        if not progress:
+            return
+        lost = await self._db.write(lambda session: store.checkpoint(session, [item for _, item in progress]))
+        for writer, item in progress:
+            if item.run_id in lost and item.run_id in self._writers:
+                writer.stop(Stop.LOST)
+            else:
+                writer.saved(item)

@@ -1,0 +1,99 @@
+"""What a run's question looks like to the provider: the thread up to it, files included."""
+
+from dataclasses import dataclass, replace
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from core.db.messages import attachments_of_thread
+from core.db.models import MessageRow, ProviderThreadRow
+from core.db.records import Attachment, Run, SenderType
+from core.db.session import Database
+from core.files.store import FileMissing, FileStore
+from core.logs import get_logger
+from core.provider.prompt import ChatRequest, PromptFile, PromptMessage
+
+_logger = get_logger(__name__)
+
+PROVIDER = "openai-compatible"
+
+
+@dataclass(frozen=True, slots=True)
+class _Line:
+    id: UUID
+    position: int
+    parent_id: UUID | None
+    sender_type: str
+    text: str
+    metadata: dict[str, Any]
+
+
+async def load_request(db: Database, files: FileStore, run: Run, secret_text: str | None) -> ChatRequest:
+    """The request of `run`. A secret is put in place of its bullets, here and nowhere else."""
+    lines, conversation_id = await db.read(lambda session: _load(session, run))
+    attachments = await db.read(lambda session: attachments_of_thread(session, run.thread_id))
+    messages = []
+    for line in lines:
+        # Providers take files from users only.
+        sent = attachments.get(line.id, []) if line.sender_type == SenderType.USER else []
+        message = _message(line, await _load_files(files, sent))
+        if secret_text is not None and line.id == run.user_message_id:
+            message = replace(message, text=secret_text)
+        if message.text or message.files:
+            messages.append(message)
+    return ChatRequest(run.model, tuple(messages), str(run.owner_id), conversation_id)
+
+
+def _load(session: Session, run: Run) -> tuple[list[_Line], str | None]:
+    columns = (
+        MessageRow.id,
+        MessageRow.position,
+        MessageRow.parent_id,
+        MessageRow.sender_type,
+        MessageRow.text,
+        MessageRow.attributes,
+    )
+    rows = session.execute(
+        select(*columns).where(MessageRow.thread_id == run.thread_id).order_by(MessageRow.position)
+    )
+    conversation_id = session.scalars(
+        select(ProviderThreadRow.conversation_id).where(
+            ProviderThreadRow.thread_id == run.thread_id, ProviderThreadRow.provider == PROVIDER
+        )
+    ).one_or_none()
+    return _conversation([_Line(*row) for row in rows], run.user_message_id), conversation_id
+
+
+def _conversation(lines: list[_Line], question_id: UUID) -> list[_Line]:
+    """The lines up to the question, each answer right behind what it answers.
+
+    Questions that were sent later and wait behind this one are left out.
+    """
+    positions = {line.id: line.position for line in lines}
+    question = positions[question_id]
+
+    def place(line: _Line) -> tuple[int, int]:
+        anchor = positions.get(line.parent_id, line.position) if line.parent_id else line.position
+        return anchor, line.position
+
+    earlier = [line for line in lines if place(line)[0] < question or line.id == question_id]
+    return sorted(earlier, key=place)
+
+
+def _message(line: _Line, files: tuple[PromptFile, ...]) -> PromptMessage:
+    metadata = line.metadata if line.sender_type == SenderType.USER else {}
+    return PromptMessage(line.sender_type, line.text, metadata, files)
+
+
+async def _load_files(files: FileStore, attachments: list[Attachment]) -> tuple[PromptFile, ...]:
+    loaded = []
+    for attachment in attachments:
+        try:
+            content = await files.load(attachment.stored_name or "")
+        except FileMissing:
+            _logger.warning("attachment left out: its bytes are missing", attachment_id=str(attachment.id))
+        else:
+            loaded.append(PromptFile(attachment.filename, attachment.content_type, content))
+    return tuple(loaded)

@@ -1,0 +1,185 @@
+"""Event logs in memory, for one process.
+
+A log is one list that only grows at its end. A reader is a position in it, so readers cost nothing
+while they wait, cannot slow the writer, and need no buffers of their own.
+"""
+
+import asyncio
+import time
+from collections import OrderedDict
+from collections.abc import Sequence
+from uuid import UUID
+
+from core.db.records import RunStatus
+from core.runs.events import Batch, Cursor, Event, EventKind, Snapshot
+from core.runs.log import Fenced
+
+# An event's own objects, roughly, so that a bound in bytes holds for tiny chunks too.
+EVENT_OVERHEAD = 200
+MOST_EVENTS_IN_A_BATCH = 256
+
+
+class _Log:
+    """One run's events from number `base` on, and its text from the very start."""
+
+    def __init__(self, epoch: int, limit: int) -> None:
+        self.epoch = epoch
+        self.base = 1
+        self.events: list[Event] = []
+        self.texts: list[str] = []
+        self.status = RunStatus.QUEUED
+        self.ended_at: float | None = None
+        self.size = 0
+        self._limit = limit
+        self._waiters: set[asyncio.Future[None]] = set()
+
+    @property
+    def last_seq(self) -> int:
+        return self.base + len(self.events) - 1
+
+    def append(self, events: Sequence[Event]) -> None:
+        for event in events:
+            self.size += len(event.raw) + EVENT_OVERHEAD
+            if event.text:
+                self.texts.append(event.text)
+            self._note(event)
+        self.events.extend(events)
+        if self.size > self._limit:
+            self._trim()
+        waiters, self._waiters = self._waiters, set()
+        for waiter in waiters:
+            _wake(waiter)
+
+    async def wait(self, timeout: float | None) -> None:
+        """Return after the next append, or after `timeout` seconds."""
+        loop = asyncio.get_running_loop()
+        waiter: asyncio.Future[None] = loop.create_future()
+        self._waiters.add(waiter)
+        timer = loop.call_later(timeout, _wake, waiter) if timeout is not None else None
+        try:
+            await waiter
+        finally:
+            self._waiters.discard(waiter)
+            if timer is not None:
+                timer.cancel()
+
+    def _note(self, event: Event) -> None:
+        if event.kind is EventKind.RUNNING:
+            self.status = RunStatus.RUNNING
+        elif event.kind is EventKind.CHUNK:
+            self.status = RunStatus.STREAMING
+        elif event.end is not None:
+            self.status = event.end.status
+            self.ended_at = time.monotonic()
+
+    def _trim(self) -> None:
+        """Drop the oldest events down to half of the limit, so that trimming stays rare."""
+        drop = 0
+        while self.size > self._limit // 2 and drop < len(self.events) - 1:
+            self.size -= len(self.events[drop].raw) + EVENT_OVERHEAD
+            drop += 1
+        del self.events[:drop]
+        self.base += drop
+
+
+class MemoryReader:
+    """A position in a log."""
+
+    def __init__(self, log: _Log, after: Cursor | None) -> None:
+        self._log = log
+        if after is None:
+            self._seen = 0
+        elif after.epoch == log.epoch and after.seq <= log.last_seq:
+            self._seen = after.seq
+        else:  # another writer's numbering: only a snapshot can follow
+            self._seen = -1
+        self.done = log.ended_at is not None and self._seen == log.last_seq
+
+    async def next(self, timeout: float | None = None) -> Batch | Snapshot | None:
+        """See `Reader.next`."""
+        log = self._log
+        if self._seen == log.last_seq and not self.done:
+            await log.wait(timeout)
+            if self._seen == log.last_seq:
+                return None
+        if self._seen + 1 < log.base:
+            return self._snapshot()
+        start = self._seen + 1 - log.base
+        batch = Batch(self._seen + 1, log.events[start : start + MOST_EVENTS_IN_A_BATCH])
+        self._seen = batch.last_seq
+        self.done = log.ended_at is not None and self._seen == log.last_seq
+        return batch
+
+    @property
+    def cursor(self) -> Cursor:
+        """See `Reader.cursor`."""
+        return Cursor(self._log.epoch, max(self._seen, 0))
+
+    @property
+    def status(self) -> RunStatus:
+        """See `Reader.status`."""
+        return self._log.status
+
+    def _snapshot(self) -> Snapshot:
+        log = self._log
+        # The end itself is never folded into a snapshot: whoever reads one still sees it come.
+        self._seen = log.last_seq - (1 if log.ended_at is not None else 0)
+        return Snapshot("".join(log.texts), self._seen, log.status)
+
+
+class MemoryLog:
+    """All logs of this process; those of finished runs are kept for a while."""
+
+    def __init__(
+        self, *, run_bytes: int, retention_seconds: float, retained_bytes: int = 256 * 2**20
+    ) -> None:
+        self._run_bytes = run_bytes
+        self._retention = retention_seconds
+        self._retained_bytes = retained_bytes
+        self._logs: dict[UUID, _Log] = {}
+        self._ended: OrderedDict[UUID, _Log] = OrderedDict()
+
+    def open(self, run_id: UUID, epoch: int) -> None:
+        """See `EventLog.open`."""
+        log = self._logs.get(run_id)
+        if log is None:
+            log = self._logs[run_id] = _Log(epoch, self._run_bytes)
+            log.append([Event(EventKind.QUEUED)])
+        elif epoch > log.epoch:
+            log.epoch = epoch
+
+    def append(self, run_id: UUID, epoch: int, events: Sequence[Event]) -> int:
+        """See `EventLog.append`."""
+        log = self._logs.get(run_id)
+        if log is None or log.epoch != epoch or log.ended_at is not None:
+            raise Fenced
+        log.append(events)
+        if log.ended_at is not None:
+            self._ended[run_id] = log
+        return log.last_seq
+
+    def reader(self, run_id: UUID, after: Cursor | None) -> MemoryReader | None:
+        """See `EventLog.reader`."""
+        log = self._logs.get(run_id)
+        return MemoryReader(log, after) if log is not None else None
+
+    def forget(self, run_id: UUID) -> None:
+        """See `EventLog.forget`."""
+        self._logs.pop(run_id, None)
+        self._ended.pop(run_id, None)
+
+    def purge(self) -> None:
+        """See `EventLog.purge`."""
+        oldest_kept = time.monotonic() - self._retention
+        size = sum(log.size for log in self._ended.values())
+        while self._ended:
+            run_id, log = next(iter(self._ended.items()))
+            if (log.ended_at or 0) > oldest_kept and size <= self._retained_bytes:
+                return
+            size -= log.size
+            self.forget(run_id)
+
+
+def _wake(waiter: asyncio.Future[None]) -> None:
+    if not waiter.done():
+        waiter.set_result(None)

@@ -1,0 +1,150 @@
+"""Settings: one frozen object read from `CHAT_*` variables and `.env`."""
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import BeforeValidator, Field, ValidationError, field_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+from core.errors import SettingsError
+
+DEFAULT_SECRET = "change-me"  # noqa: S105 - the documented placeholder that `serve` refuses in the open
+
+
+def _split(value: object) -> object:
+    if isinstance(value, str):
+        return tuple(part.strip() for part in value.split(",") if part.strip())
+    return value
+
+
+def _blank_is_none(value: object) -> object:
+    return None if isinstance(value, str) and not value.strip() else value
+
+
+OptionalText = Annotated[str | None, BeforeValidator(_blank_is_none)]
+CommaList = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split)]
+
+
+class Settings(BaseSettings):
+    """All that an operator can set. The field `llm_enabled` is the variable `CHAT_LLM_ENABLED`."""
+
+    model_config = SettingsConfigDict(
+        env_prefix="CHAT_", env_file=".env", env_file_encoding="utf-8", extra="ignore", frozen=True
+    )
+
+    database_url: str = Field("sqlite:///./app.db", description="Database: `sqlite:///…` or `postgresql://…`")
+    api_prefix: str = Field("/api", description="Path prefix of the REST API")
+
+    llm_enabled: bool = Field(True, description="Call the provider; `false` stores messages as `queued`")
+    llm_api_base: OptionalText = Field(
+        None, description="Base URL of the provider; wins over scheme, host, port"
+    )
+    llm_api_scheme: Literal["http", "https"] = Field("http", description="Scheme of the provider's URL")
+    llm_api_host: str = Field("127.0.0.1", description="Host of the provider")
+    llm_api_port: int = Field(8080, ge=1, le=65535, description="Port of the provider")
+    llm_api_path_prefix: str = Field("/v1", description="Path prefix of provider requests")
+    llm_api_key: OptionalText = Field(None, repr=False, description="Bearer token for the provider")
+    llm_timeout_seconds: float = Field(
+        30.0, gt=0, description="Bounds connecting to the provider and each silence between its bytes"
+    )
+    llm_system_prompt: str = Field("", description="Sent to the provider as the first message when set")
+    llm_attachment_format: Literal["input", "openai"] = Field(
+        "input", description="Attachments as `input_image`/`input_file` or as OpenAI's own parts"
+    )
+
+    search_enabled: bool = Field(True, description="Embedding-based search and indexing")
+    embedding_model_name: str = Field(
+        "intfloat/multilingual-e5-large", description="Model used for embeddings"
+    )
+    embedding_batch_size: int = Field(8, ge=1, description="Texts embedded at once")
+    embedding_device: OptionalText = Field(None, description="Device for embeddings, such as `cuda`")
+    chroma_persist_directory: Path = Field(Path("./.chroma"), description="Directory of the vector index")
+    search_min_similarity: float = Field(0.3, ge=-1, le=1, description="Lowest cosine similarity of a hit")
+
+    jwt_secret_key: str = Field(
+        DEFAULT_SECRET, min_length=1, repr=False, description="HMAC secret of the tokens"
+    )
+    jwt_algorithm: Literal["HS256", "HS384", "HS512"] = Field("HS256", description="Signing algorithm")
+    access_token_expire_minutes: int = Field(15, ge=1, description="Lifetime of an access token")
+    refresh_token_expire_minutes: int = Field(10080, ge=1, description="Lifetime of a refresh token")
+    jwt_issuer: str = Field("gwp-chat", description="Issuer claim of the tokens")
+    jwt_audience: OptionalText = Field(None, description="Audience claim, checked when set")
+
+    attachments_storage_dir: Path = Field(Path("./storage"), description="Directory of attachment bytes")
+    cors_origins: CommaList = Field(
+        ("*",), description="Origins that browsers may call from, comma-separated"
+    )
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field("INFO", description="Lowest level logged")
+    agents_are_models: bool = Field(
+        True, description="`allowed_agents` also limits which models a user may name and sees"
+    )
+
+    max_body_bytes: int = Field(32 * 2**20, ge=1024, description="Largest request body in bytes")
+    max_concurrent_runs: int = Field(500, ge=1, description="Answers written at once by one process")
+    thread_queue_limit: int = Field(20, ge=1, description="Unfinished runs that one thread may have")
+    run_log_bytes: int = Field(
+        8 * 2**20, ge=65536, description="Events of one run kept in memory for readers, in bytes"
+    )
+    run_retention_seconds: float = Field(
+        120, ge=0, description="How long a finished run's events stay in memory"
+    )
+    run_max_bytes: int = Field(
+        64 * 2**20, ge=65536, description="Most bytes taken from the provider for one answer"
+    )
+    checkpoint_seconds: float = Field(1.5, gt=0, le=5, description="How often unfinished answers are saved")
+    heartbeat_seconds: float = Field(10, gt=0, description="Silence after which a stream repeats its status")
+    shutdown_grace_seconds: float = Field(
+        20, ge=0, description="How long running answers may go on after SIGTERM"
+    )
+
+    @field_validator("log_level", mode="before")
+    @classmethod
+    def _upper(cls, value: object) -> object:
+        return value.upper() if isinstance(value, str) else value
+
+    @field_validator("api_prefix", "llm_api_path_prefix")
+    @classmethod
+    def _prefix(cls, value: str) -> str:
+        value = value.strip().strip("/")
+        return f"/{value}" if value else ""
+
+    @field_validator("database_url")
+    @classmethod
+    def _known_database(cls, value: str) -> str:
+        if not value.startswith(("sqlite:", "postgresql:", "postgres:", "postgresql+psycopg:")):
+            raise ValueError("must start with sqlite:/// or postgresql://")
+        if value.startswith("sqlite:") and (value.rstrip("/") == "sqlite:" or ":memory:" in value):
+            raise ValueError("must name a file, such as sqlite:///./app.db; memory would be lost at exit")
+        return value
+
+    @field_validator("llm_api_base")
+    @classmethod
+    def _http_url(cls, value: str | None) -> str | None:
+        if value is not None and not value.startswith(("http://", "https://")):
+            raise ValueError("must start with http:// or https://")
+        return value
+
+    @property
+    def llm_base_url(self) -> str:
+        """The URL that `/chat/completions` and `/models` are appended to."""
+        base = self.llm_api_base or f"{self.llm_api_scheme}://{self.llm_api_host}:{self.llm_api_port}"
+        base = base.rstrip("/")
+        return base if base.endswith(self.llm_api_path_prefix) else base + self.llm_api_path_prefix
+
+
+def load_settings(env_file: Path | None = Path(".env")) -> Settings:
+    """The settings of this process; raises `SettingsError` with one sentence per wrong variable."""
+    try:
+        return Settings(_env_file=env_file)
+    except ValidationError as error:
+        raise SettingsError("; ".join(_sentence(dict(item)) for item in error.errors())) from None
+
+
+def _sentence(item: dict[str, object]) -> str:
+    location = item.get("loc")
+    name = location[0] if isinstance(location, tuple) and location else "?"
+    variable = f"CHAT_{str(name).upper()}"
+    message = str(item.get("msg", "is wrong")).removeprefix("Value error, ")
+    if variable.endswith(("_KEY", "_URL", "_BASE")):  # may hold a password
+        return f"{variable}: {message}"
+    return f"{variable}: {message} (it is {item.get('input')!r})"

@@ -1,0 +1,1 @@
+"""The GraphQL API: thin types and fields over the resolvers of core."""

@@ -1,0 +1,1 @@
+"""The documented REST and SSE contract: thin routes over the resolvers of core."""

@@ -1,0 +1,50 @@
+"""From a request to the context that resolvers take."""
+
+from typing import Annotated
+
+from fastapi import Depends, Query, Request
+from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
+
+from core.context import Context, Services
+from core.errors import Unauthenticated
+from core.resolvers.auth import authenticate
+
+_bearer = HTTPBearer(auto_error=False, description="The `access_token` of `POST /auth/login`")
+
+Credentials = Annotated[HTTPAuthorizationCredentials | None, Depends(_bearer)]
+
+
+def services(request: Request) -> Services:
+    """The parts of this process."""
+    parts: Services = request.app.state.services
+    return parts
+
+
+Parts = Annotated[Services, Depends(services)]
+
+
+async def anonymous(parts: Parts) -> Context:
+    """A context without a caller."""
+    return parts.context(None)
+
+
+async def signed_in(parts: Parts, credentials: Credentials) -> Context:
+    """A context of the bearer's. Raises `Unauthenticated`."""
+    if credentials is None:
+        raise Unauthenticated("Not authenticated")
+    return parts.context(await authenticate(parts.context(None), credentials.credentials))
+
+
+async def maybe_signed_in(parts: Parts, credentials: Credentials) -> Context:
+    """A context of the bearer's if the token counts, else one without a caller."""
+    try:
+        return await signed_in(parts, credentials)
+    except Unauthenticated:
+        return parts.context(None)
+
+
+Anonymous = Annotated[Context, Depends(anonymous)]
+SignedIn = Annotated[Context, Depends(signed_in)]
+MaybeSignedIn = Annotated[Context, Depends(maybe_signed_in)]
+PageNumber = Annotated[int, Query(ge=1, description="Page to return, from 1")]
+PageLimit = Annotated[int, Query(ge=1, description="Items on a page; more than 100 is cut to 100")]
