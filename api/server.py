@@ -12,7 +12,10 @@ from api.app import create_app
 from api.services import running_services
 from core.context import Services
 from core.errors import SettingsError
+from core.logs import get_logger
 from core.settings import DEFAULT_SECRET, Settings
+
+_logger = get_logger(__name__)
 
 # Beyond the runs' own grace: their last events have to reach the readers.
 FAREWELL_SECONDS = 5
@@ -62,6 +65,9 @@ class _DrainingServer(uvicorn.Server):
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Start, then tell."""
         await super().startup(sockets)
+        for bound in sockets or ():
+            host, port = bound.getsockname()[:2]
+            _logger.info("listening", host=host, port=port)
         self._on_started()
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:

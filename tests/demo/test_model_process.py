@@ -64,7 +64,6 @@ def log_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def model(log_file: Path) -> Iterator[ModelProcess]:
-    pytest.importorskip("xllamacpp", reason="the extra `demo` is not installed")
     with ModelProcess() as running:
         running.start(free_port(), log_file)
         running.wait_until_ready(READY_WITHIN)
