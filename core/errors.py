@@ -100,6 +100,13 @@ class InvalidRequest(CoreError):
     code = "INVALID_REQUEST"
 
 
+class NotStorable(InvalidRequest):
+    code = "NOT_STORABLE"
+
+    def __init__(self) -> None:
+        super().__init__("A text holds characters that cannot be stored, such as NUL; leave them out")
+
+
 class ModelRequired(InvalidRequest):
     code = "MODEL_REQUIRED"
 

@@ -67,7 +67,7 @@ class AuthMutation:
             allowed_products=tuple(input.allowed_products),
             allowed_agents=tuple(input.allowed_agents),
         )
-        return User.of(await auth.register(await info.context.core(), new))
+        return User.of(await auth.register(await info.context.core_or_anonymous(), new))
 
     @strawberry.mutation(description="Exchange username and password for tokens.")
     async def login(self, info: Info, input: LoginInput) -> Tokens:  # noqa: A002

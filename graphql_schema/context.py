@@ -7,6 +7,7 @@ from starlette.requests import HTTPConnection
 from strawberry.fastapi import BaseContext
 
 from core.context import Context, Services
+from core.errors import Unauthenticated
 from core.resolvers.auth import authenticate
 
 BEARER = "bearer "
@@ -29,6 +30,13 @@ class GraphQLContext(BaseContext):
                 self._services.context(await authenticate(anonymous, token)) if token else anonymous
             )
         return self._context
+
+    async def core_or_anonymous(self) -> Context:
+        """As `core`, but a token that is no good counts as none."""
+        try:
+            return await self.core()
+        except Unauthenticated:
+            return self.anonymous
 
     @property
     def anonymous(self) -> Context:

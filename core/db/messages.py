@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Sequence
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, select
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from core.db.mapping import to_attachment, to_message
@@ -35,17 +35,19 @@ def with_attachments(session: Session, rows: Sequence[MessageRow]) -> tuple[Mess
 
 def attachments_of(session: Session, message_ids: Iterable[UUID]) -> dict[UUID, list[Attachment]]:
     """The attachments of each of these messages, oldest first; for a page of messages, not more."""
-    return _by_message(session, AttachmentRow.message_id.in_(list(message_ids)))
+    wanted = select(AttachmentRow).where(AttachmentRow.message_id.in_(list(message_ids)))
+    return _by_message(session.scalars(wanted.order_by(AttachmentRow.message_id, AttachmentRow.id)))
 
 
 def attachments_of_thread(session: Session, thread_id: UUID) -> dict[UUID, list[Attachment]]:
     """The attachments of each message of a thread, oldest first."""
-    return _by_message(session, AttachmentRow.thread_id == thread_id)
+    wanted = select(AttachmentRow).where(AttachmentRow.thread_id == thread_id)
+    return _by_message(session.scalars(wanted.order_by(AttachmentRow.id)))
 
 
-def _by_message(session: Session, which: ColumnElement[bool]) -> dict[UUID, list[Attachment]]:
+def _by_message(rows: Iterable[AttachmentRow]) -> dict[UUID, list[Attachment]]:
     found: dict[UUID, list[Attachment]] = {}
-    for row in session.scalars(select(AttachmentRow).where(which).order_by(AttachmentRow.id)):
+    for row in rows:
         if row.message_id is not None:
             found.setdefault(row.message_id, []).append(to_attachment(row))
     return found

@@ -10,12 +10,12 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Protocol, TypeVar
 
 from sqlalchemy import text
-from sqlalchemy.exc import DBAPIError, OperationalError
+from sqlalchemy.exc import DataError, DBAPIError, OperationalError
 from sqlalchemy.orm import Session, sessionmaker
 
 from core.db.engines import database_url, reader_engine, sqlite_file, writer_engine
 from core.db.group_commit import GroupCommitWriter
-from core.errors import Unavailable
+from core.errors import NotStorable, Unavailable
 
 Result = TypeVar("Result")
 Work = Callable[[Session], Result]
@@ -112,6 +112,9 @@ class _PooledWriter:
 async def _named(awaitable: Awaitable[Result]) -> Result:
     try:
         return await awaitable
+    except (DataError, UnicodeEncodeError) as error:
+        # Half a surrogate pair everywhere, NUL on PostgreSQL: the one fault of data that callers can send.
+        raise NotStorable from error
     except DBAPIError as error:
         if isinstance(error, OperationalError) or error.connection_invalidated:
             raise DatabaseUnavailable from error

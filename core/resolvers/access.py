@@ -1,5 +1,7 @@
 """Finding what belongs to the caller: the one place that decides who may touch a thread."""
 
+import json
+from typing import Any
 from uuid import UUID
 
 from sqlalchemy import select
@@ -58,6 +60,14 @@ def allowed_scopes(session: Session, user: User) -> list[ScopeRow]:
     """The scopes of the caller's threads that the caller may see."""
     rows = session.scalars(select(ScopeRow).where(ScopeRow.owner_id == user.id))
     return [row for row in rows if scope_value(row).allows(user)]
+
+
+def check_json(field: str, value: dict[str, Any] | None) -> None:
+    """Raise `InvalidInput` for what JSON cannot say: NaN, half a surrogate pair, endless depth."""
+    try:
+        json.dumps(value, allow_nan=False, ensure_ascii=False).encode()
+    except (ValueError, RecursionError):
+        raise InvalidInput(field, f"{field} must be an object of plain JSON values") from None
 
 
 def check_length(field: str, value: str | None, longest: int) -> None:

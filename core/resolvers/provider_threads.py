@@ -11,7 +11,7 @@ from core.db.mapping import to_provider_thread
 from core.db.models import ProviderThreadRow, now
 from core.db.records import ProviderThread
 from core.errors import ProviderThreadNotFound
-from core.resolvers.access import check_length, own_thread
+from core.resolvers.access import check_json, check_length, own_thread
 from core.runs.history import PROVIDER
 from core.runs.store import LONGEST_CONVERSATION_ID
 
@@ -42,6 +42,7 @@ async def set_provider_thread(
 ) -> ProviderThread:
     """Create or replace the state for a provider. Raises `ThreadNotFound`, `NotAllowed`, `InvalidInput`."""
     user = ctx.user
+    check_json("payload", payload)
     check_length("provider", provider, LONGEST_PROVIDER)
     check_length("conversation_id", conversation_id, LONGEST_CONVERSATION_ID)
 

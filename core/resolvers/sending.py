@@ -24,7 +24,7 @@ from core.db.threads import relist
 from core.errors import IdempotencyMismatch, InvalidAttachment, InvalidInput, ModelRequired
 from core.files.store import new_name
 from core.ids import new_id
-from core.resolvers.access import check_length, own_thread
+from core.resolvers.access import check_json, check_length, own_thread
 from core.runs import store
 from core.runs.answer import storable
 from core.runs.history import PROVIDER
@@ -256,6 +256,7 @@ def _text(new: NewMessage) -> str:
 
 
 def _check(new: NewMessage) -> None:
+    check_json("metadata", new.metadata)
     check_length("model", new.model, LONGEST_MODEL)
     check_length("model_label", new.model_label, LONGEST_MODEL)
     check_length("correlation_id", new.correlation_id, LONGEST_CORRELATION_ID)

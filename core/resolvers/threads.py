@@ -13,7 +13,7 @@ from core.db.messages import with_attachments
 from core.db.models import MessageRow, ThreadRow, now
 from core.db.records import Message, Page, Thread
 from core.db.threads import add_thread, move_thread, relist
-from core.resolvers.access import allowed_scopes, check_length, own_thread, scope_for
+from core.resolvers.access import allowed_scopes, check_json, check_length, own_thread, scope_for
 from core.runs.answer import storable
 
 LONGEST_TITLE = 255
@@ -38,7 +38,7 @@ async def create_thread(
 ) -> Thread:
     """A new thread of the caller. Raises `InvalidInput`, `NotAllowed`."""
     user = ctx.user
-    _check(title, summary)
+    _check(title, summary, metadata)
 
     def work(session: Session) -> Thread:
         scope = scope_for(session, user, metadata or {})
@@ -116,7 +116,7 @@ async def update_thread(
     Raises `ThreadNotFound`, `NotAllowed`, `InvalidInput`.
     """
     user = ctx.user
-    _check(title, summary)
+    _check(title, summary, metadata)
 
     def work(session: Session) -> Thread:
         thread = own_thread(session, user, thread_id, deleted_too=True, lock=True)
@@ -145,6 +145,7 @@ async def delete_thread(ctx: Context, thread_id: UUID) -> None:
     await update_thread(ctx, thread_id, is_deleted=True)
 
 
-def _check(title: str | None, summary: str | None) -> None:
+def _check(title: str | None, summary: str | None, metadata: dict[str, Any] | None) -> None:
+    check_json("metadata", metadata)
     check_length("title", title, LONGEST_TITLE)
     check_length("summary", summary, LONGEST_SUMMARY)

@@ -1,0 +1,70 @@
+"""The command line, as an operator types it."""
+
+import os
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from api.cli import schema_files
+
+ROOT = Path(__file__).parents[2]
+
+
+def gwp_chat(*arguments: str, directory: Path, **settings: str) -> subprocess.CompletedProcess[str]:
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("CHAT_")}
+    return subprocess.run(
+        [sys.executable, "-m", "api", *arguments],
+        cwd=directory,
+        env={**environment, **settings, "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+
+def test_serving_others_with_the_known_secret_is_refused(tmp_path: Path) -> None:
+    result = gwp_chat("serve", "--host", "0.0.0.0", directory=tmp_path)
+    assert result.returncode == 2
+    assert result.stderr.startswith("gwp-chat: CHAT_JWT_SECRET_KEY: ")
+    assert len(result.stderr.splitlines()) == 1
+    assert not (tmp_path / "app.db").exists()
+
+
+@pytest.mark.parametrize("arguments", [("serve",), ("migrate",)])
+def test_a_wrong_setting_stops_the_start_with_one_sentence(tmp_path: Path, arguments: tuple[str]) -> None:
+    result = gwp_chat(*arguments, directory=tmp_path, CHAT_LLM_API_PORT="none")
+    assert result.returncode == 2
+    assert result.stderr.startswith("gwp-chat: CHAT_LLM_API_PORT: ")
+    assert len(result.stderr.splitlines()) == 1
+
+
+def test_several_workers_are_refused_while_the_log_is_in_memory(tmp_path: Path) -> None:
+    result = gwp_chat("serve", "--workers", "2", directory=tmp_path)
+    assert (result.returncode, result.stderr.startswith("gwp-chat: --workers: ")) == (2, True)
+
+
+def test_a_taken_port_is_told_at_once(tmp_path: Path) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        result = gwp_chat("serve", "--port", str(taken.getsockname()[1]), directory=tmp_path)
+    assert result.returncode == 2
+    assert "cannot listen" in result.stderr
+    assert len(result.stderr.splitlines()) == 1
+
+
+def test_migrate_brings_an_empty_database_up_to_date_and_again_is_fine(tmp_path: Path) -> None:
+    first = gwp_chat("migrate", directory=tmp_path)
+    second = gwp_chat("migrate", directory=tmp_path)
+    assert first.stdout == second.stdout != ""
+    assert (tmp_path / "app.db").exists()
+
+
+@pytest.mark.parametrize("name", ["schema.graphql", "openapi.json"])
+def test_the_exported_schemas_are_fresh(name: str) -> None:
+    """`make schema` writes them anew."""
+    assert (ROOT / name).read_text(encoding="utf-8") == schema_files()[name]
