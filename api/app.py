@@ -46,6 +46,8 @@ def create_app(settings: Settings) -> FastAPI:
         swagger_ui_parameters={"persistAuthorization": True},
         lifespan=lifespan,
         middleware=_middleware(settings),
+        # Scripts post JSON without naming it, as `requests.post(data=…)` does.
+        strict_content_type=False,
     )
     add_error_handlers(app)
     app.include_router(health_router)

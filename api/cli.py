@@ -9,6 +9,7 @@ import typer
 
 from api.app import create_app
 from api.demo import command as demo_command
+from api.pages import settings_page
 from api.server import check_exposure
 from api.server import serve as serve_app
 from core.db.migrate import migrate as migrate_database
@@ -63,6 +64,7 @@ def export_schema(
 ) -> None:
     """Write the descriptions of both APIs, for code generators."""
     for name, text in schema_files().items():
+        (directory / name).parent.mkdir(parents=True, exist_ok=True)
         (directory / name).write_text(text, encoding="utf-8")
         typer.echo(f"Wrote {directory / name}.")
 
@@ -73,6 +75,7 @@ def schema_files() -> dict[str, str]:
     return {
         "schema.graphql": graphql_schema.as_str() + "\n",
         "openapi.json": json.dumps(openapi, indent=2, ensure_ascii=False) + "\n",
+        "docs/settings.md": settings_page(),
     }
 
 

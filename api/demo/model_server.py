@@ -85,6 +85,8 @@ def start_server(port: int) -> Any:
     params.cpuparams.n_threads = params.cpuparams_batch.n_threads = 1
     params.n_gpu_layers, params.cache_ram_mib = 0, 0
     params.ui, params.offline = False, True
+    # So small a model wanders at the usual temperature, and may loop until its context is full.
+    params.sampling.temp, params.n_predict = 0.2, 512
     # Any origin is the default: every page open in a browser could then talk to the model.
     params.cors_origins, params.cors_origins_explicit = f"http://{HOST}", True
     try:

@@ -64,7 +64,7 @@ def test_migrate_brings_an_empty_database_up_to_date_and_again_is_fine(tmp_path:
     assert (tmp_path / "app.db").exists()
 
 
-@pytest.mark.parametrize("name", ["schema.graphql", "openapi.json"])
+@pytest.mark.parametrize("name", ["schema.graphql", "openapi.json", "docs/settings.md"])
 def test_the_exported_schemas_are_fresh(name: str) -> None:
     """`make schema` writes them anew."""
     assert (ROOT / name).read_text(encoding="utf-8") == schema_files()[name]
