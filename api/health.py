@@ -3,7 +3,7 @@
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, Response
-from pydantic import BaseModel
+from pydantic import BaseModel, ConfigDict
 
 from core.context import Services
 from core.errors import Unavailable
@@ -14,6 +14,8 @@ router = APIRouter(tags=["health"])
 
 class Health(BaseModel):
     """How this process is."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{"status": "ok"}]})
 
     status: str
 

@@ -10,6 +10,7 @@ from core.auth.passwords import LONGEST_PASSWORD
 from core.auth.tokens import TokenPair
 from core.db.records import User
 from core.resolvers import auth
+from rest_compat import examples
 from rest_compat.bodies import Body, Instant, problems
 from rest_compat.dependencies import Anonymous, MaybeSignedIn, SignedIn
 
@@ -18,6 +19,8 @@ router = APIRouter(prefix="/auth", tags=["auth"])
 
 class UserBody(Body):
     """An account. An empty allow list allows everything."""
+
+    model_config = examples.USER
 
     id: UUID
     username: str
@@ -36,6 +39,8 @@ class UserBody(Body):
 class TokensBody(Body):
     """A pair of tokens; lifetimes in seconds."""
 
+    model_config = examples.TOKENS
+
     access_token: str
     refresh_token: str
     token_type: str = "bearer"  # noqa: S105 - the kind of token, not one
@@ -45,6 +50,8 @@ class TokensBody(Body):
 
 class RegisterBody(Body):
     """An account to be made."""
+
+    model_config = examples.REGISTER
 
     username: Annotated[str, Field(min_length=1, max_length=auth.LONGEST_USERNAME, examples=["ada"])]
     password: Annotated[
@@ -61,6 +68,8 @@ class RegisterBody(Body):
 class LoginBody(Body):
     """Who wants to sign in."""
 
+    model_config = examples.LOGIN
+
     username: Annotated[str, Field(examples=["ada"])]
     password: Annotated[str, Field(examples=["correct horse battery"])]
 
@@ -68,10 +77,12 @@ class LoginBody(Body):
 class RefreshBody(Body):
     """A refresh token of an earlier login."""
 
+    model_config = examples.REFRESH
+
     refresh_token: str
 
 
-@router.post("/register", status_code=201, responses=problems(401, 403, 409))
+@router.post("/register", status_code=201, responses=problems(401, 403, 409, 413))
 async def register(ctx: MaybeSignedIn, body: RegisterBody) -> UserBody:
     """Create an account: open while there is none at all, then for administrators only."""
     new = auth.NewUser(
@@ -87,13 +98,13 @@ async def register(ctx: MaybeSignedIn, body: RegisterBody) -> UserBody:
     return _user_body(await auth.register(ctx, new))
 
 
-@router.post("/login", responses=problems(401))
+@router.post("/login", responses=problems(401, 413))
 async def login(ctx: Anonymous, body: LoginBody) -> TokensBody:
     """Exchange username and password for an access and a refresh token."""
     return _tokens_body(await auth.login(ctx, body.username, body.password))
 
 
-@router.post("/refresh", responses=problems(401))
+@router.post("/refresh", responses=problems(401, 413))
 async def refresh(ctx: Anonymous, body: RefreshBody) -> TokensBody:
     """Exchange a refresh token for a new pair."""
     return _tokens_body(await auth.refresh(ctx, body.refresh_token))

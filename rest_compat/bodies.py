@@ -1,7 +1,7 @@
 """What the bodies of several nouns share."""
 
 from datetime import datetime
-from typing import Annotated, Any, Generic, TypeVar
+from typing import Annotated, Any, Generic, TypeVar, get_args
 
 from pydantic import BaseModel, ConfigDict, PlainSerializer
 
@@ -37,8 +37,19 @@ class Pagination(Body):
 Item = TypeVar("Item", bound=Body)
 
 
+def _page_example(schema: dict[str, Any], page: type[BaseModel]) -> None:
+    """Show the example of the items on a page of one."""
+    (item,) = get_args(page.model_fields["items"].annotation)
+    extra = getattr(item, "model_config", {}).get("json_schema_extra")
+    if extra is not None:
+        pagination = {"total": 1, "page": 1, "limit": 20, "has_more": False}
+        schema["examples"] = [{"items": extra["examples"], "pagination": pagination}]
+
+
 class PageBody(Body, Generic[Item]):
     """One page of a list."""
+
+    model_config = ConfigDict(json_schema_extra=_page_example)
 
     items: list[Item]
     pagination: Pagination

@@ -10,9 +10,10 @@ from core.context import Context
 from core.db.records import Message, MessageStatus, SenderType
 from core.files.links import download_url
 from core.resolvers import messages, runs, sending
+from rest_compat import examples
 from rest_compat.bodies import Body, Instant, JsonObject, PageBody, pagination_of, problems
 from rest_compat.dependencies import PageLimit, PageNumber, SignedIn
-from rest_compat.sse import STREAM_RESPONSES, RunStream, chat_frames, queued_only
+from rest_compat.sse import STREAM_RESPONSES, EventStream, RunStream, chat_frames, queued_only
 
 router = APIRouter(
     prefix="/threads/{thread_id}/messages", tags=["messages"], responses=problems(401, 403, 404)
@@ -46,6 +47,8 @@ class AttachmentBody(Body):
 class MessageBody(Body):
     """A message of a conversation."""
 
+    model_config = examples.MESSAGE
+
     id: UUID
     thread_id: UUID
     sender_id: str
@@ -72,6 +75,8 @@ class NewAttachmentBody(Body):
 class NewMessageBody(Body):
     """A message to be sent."""
 
+    model_config = examples.NEW_MESSAGE
+
     text: Annotated[str, Field(examples=["What is the capital of France?"])]
     sender_id: Annotated[Any, _IGNORED] = None
     user_id: Annotated[Any, _IGNORED] = None
@@ -94,6 +99,8 @@ class NewMessageBody(Body):
 
 class MessageChangeBody(Body):
     """What to change; a null is as if absent."""
+
+    model_config = examples.MESSAGE_CHANGE
 
     status: MessageStatus | None = None
     text: str | None = None
@@ -130,7 +137,7 @@ async def send_message(
 
 @router.post(
     "/stream",
-    response_class=Response,
+    response_class=EventStream,
     responses={**STREAM_RESPONSES, **problems(400, 413, 429, 503)},
 )
 async def stream_message(
@@ -149,7 +156,7 @@ async def stream_message(
     )
 
 
-@router.patch("/{message_id}")
+@router.patch("/{message_id}", responses=problems(413))
 async def update_message(
     ctx: SignedIn, thread_id: UUID, message_id: UUID, body: MessageChangeBody
 ) -> MessageBody:

@@ -3,6 +3,7 @@
 from fastapi import APIRouter
 
 from core.resolvers import models
+from rest_compat import examples
 from rest_compat.bodies import Body, problems
 from rest_compat.dependencies import SignedIn
 
@@ -18,6 +19,8 @@ class ModelCardBody(Body):
 
 class ModelsBody(Body):
     """What the caller may name as `model`."""
+
+    model_config = examples.MODELS
 
     models: list[str]
     cards: list[ModelCardBody]

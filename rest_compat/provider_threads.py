@@ -9,6 +9,7 @@ from pydantic import Field
 from core.resolvers import provider_threads
 from core.runs.history import PROVIDER
 from core.runs.store import LONGEST_CONVERSATION_ID
+from rest_compat import examples
 from rest_compat.bodies import Body, Instant, JsonObject, problems
 from rest_compat.dependencies import SignedIn
 
@@ -19,6 +20,8 @@ router = APIRouter(
 
 class ProviderThreadBody(Body):
     """What a provider wants to be told again with the next message."""
+
+    model_config = examples.PROVIDER_THREAD
 
     id: UUID
     thread_id: UUID
@@ -31,6 +34,8 @@ class ProviderThreadBody(Body):
 
 class ProviderThreadChangeBody(Body):
     """The state to keep; it replaces what was kept before."""
+
+    model_config = examples.PROVIDER_THREAD_CHANGE
 
     provider: Annotated[str | None, Field(min_length=1, max_length=provider_threads.LONGEST_PROVIDER)] = None
     conversation_id: Annotated[str | None, Field(max_length=LONGEST_CONVERSATION_ID)] = None
@@ -46,7 +51,7 @@ async def get_provider_thread(
     return ProviderThreadBody.model_validate(found)
 
 
-@router.put("")
+@router.put("", responses=problems(413))
 async def set_provider_thread(
     ctx: SignedIn, thread_id: UUID, body: ProviderThreadChangeBody
 ) -> ProviderThreadBody:

@@ -7,15 +7,18 @@ from fastapi import APIRouter, Header, Query, Response
 
 from core.db.records import RunStatus
 from core.resolvers import runs
+from rest_compat import examples
 from rest_compat.bodies import Body, Instant, problems
 from rest_compat.dependencies import SignedIn
-from rest_compat.sse import STREAM_RESPONSES, RunStream, resumable_frames
+from rest_compat.sse import STREAM_RESPONSES, EventStream, RunStream, resumable_frames
 
 router = APIRouter(prefix="/runs/{run_id}", tags=["runs"], responses=problems(401, 403, 404))
 
 
 class RunBody(Body):
     """One answer being written, or written."""
+
+    model_config = examples.RUN
 
     id: UUID
     thread_id: UUID
@@ -40,7 +43,7 @@ async def get_run(ctx: SignedIn, run_id: UUID) -> RunBody:
     return RunBody.model_validate(await runs.get_run(ctx, run_id))
 
 
-@router.get("/events", response_class=Response, responses={**STREAM_RESPONSES, **problems(400, 503)})
+@router.get("/events", response_class=EventStream, responses={**STREAM_RESPONSES, **problems(400, 503)})
 async def run_events(
     ctx: SignedIn,
     run_id: UUID,

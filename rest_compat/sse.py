@@ -50,6 +50,7 @@ class Frames:
         self._thread_id = str(thread_id)
         self._run_id = run_id
         self._started = False
+        self._end_is_folded = False
 
     def update(self, update: Batch | Snapshot, epoch: int) -> bytes:
         """The frames of an update. Raises `StreamBroken`."""
@@ -72,6 +73,7 @@ class Frames:
 
     def _event(self, event: Event, cursor: bytes) -> bytes:
         if event.kind is EventKind.CHUNK:
+            self._end_is_folded = False
             return b"%sdata: %s\n\n" % (cursor, event.raw)
         if event.end is not None:
             # The cursor comes last: a client that is cut off before has not seen the end.
@@ -87,11 +89,14 @@ class Frames:
             return self._status("failed", "error") + _frame({"error": error})
         if end.status is RunStatus.CANCELLED:
             return self._status("cancelled", "stop")
-        if end.provider_said_so:
+        if end.provider_said_so and not self._end_is_folded:
             return b""
-        return self._status("completed", "stop")
+        interrupted = end.status is RunStatus.INTERRUPTED
+        return self._status("interrupted" if interrupted else "completed", "stop")
 
     def _snapshot(self, snapshot: Snapshot, epoch: int) -> bytes:
+        # The provider's last word may be among the chunks that this stands for.
+        self._end_is_folded = True
         if self._run_id is not None:
             body = {"text": snapshot.text, "status": snapshot.status.value}
             return self._id(epoch, snapshot.seq) + b"event: snapshot\n" + _frame(body)
@@ -130,7 +135,13 @@ def queued_only(thread_id: UUID) -> Response:
     return Response(body, headers=STREAM_HEADERS)
 
 
-class RunStream(Response):
+class EventStream(Response):
+    """What the description of the API says of streams."""
+
+    media_type = "text/event-stream"
+
+
+class RunStream(EventStream):
     """Sends a reader's updates until the end; all that waits goes out in one write."""
 
     def __init__(

@@ -1,14 +1,15 @@
 """Routes of `/threads`."""
 
-from typing import Annotated
+from typing import Annotated, Any
 from uuid import UUID
 
 from fastapi import APIRouter, Query, Response
-from pydantic import AliasChoices, Field
+from pydantic import AliasChoices, Field, model_validator
 
 from core.exports import ExportFormat
 from core.exports.disposition import content_disposition
 from core.resolvers import exports, threads
+from rest_compat import examples
 from rest_compat.bodies import Body, Instant, JsonObject, PageBody, pagination_of, problems
 from rest_compat.dependencies import PageLimit, PageNumber, SignedIn
 from rest_compat.messages import MessageBody, message_body
@@ -25,6 +26,8 @@ _METADATA = Field(
 class ThreadBody(Body):
     """A conversation."""
 
+    model_config = examples.THREAD
+
     id: UUID
     owner_id: UUID
     title: str | None
@@ -39,24 +42,37 @@ class ThreadBody(Body):
 class ThreadDetailBody(ThreadBody):
     """A conversation with its latest messages, newest first."""
 
+    model_config = examples.THREAD_DETAIL
+
     last_messages: list[MessageBody]
 
 
 class NewThreadBody(Body):
     """A conversation to be started."""
 
+    model_config = examples.NEW_THREAD
+
     title: Annotated[str | None, Field(max_length=threads.LONGEST_TITLE, examples=["Trip to Rome"])] = None
     summary: Annotated[str | None, Field(max_length=threads.LONGEST_SUMMARY)] = None
     metadata: Annotated[JsonObject | None, _METADATA] = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _a_null_is_as_if_absent(cls, body: Any) -> Any:
+        if isinstance(body, dict) and body.get("metadata") is None:
+            return {key: value for key, value in body.items() if key != "metadata"}
+        return body
 
 
 class ThreadChangeBody(NewThreadBody):
     """What to change; a null is as if absent, and `metadata` replaces the whole object."""
 
+    model_config = examples.THREAD_CHANGE
+
     is_deleted: bool | None = None
 
 
-@router.post("", status_code=201)
+@router.post("", status_code=201, responses=problems(413))
 async def create_thread(ctx: SignedIn, body: NewThreadBody) -> ThreadBody:
     """Start a conversation."""
     thread = await threads.create_thread(ctx, title=body.title, summary=body.summary, metadata=body.metadata)
@@ -84,7 +100,7 @@ async def get_thread(
     return ThreadDetailBody(**thread.model_dump(), last_messages=messages)
 
 
-@router.patch("/{thread_id}", responses=problems(404))
+@router.patch("/{thread_id}", responses=problems(404, 413))
 async def update_thread(ctx: SignedIn, thread_id: UUID, body: ThreadChangeBody) -> ThreadBody:
     """Change a conversation; `is_deleted: false` restores it."""
     thread = await threads.update_thread(
@@ -104,9 +120,13 @@ async def delete_thread(ctx: SignedIn, thread_id: UUID) -> None:
     await threads.delete_thread(ctx, thread_id)
 
 
+class _File(Response):
+    media_type = "text/markdown"
+
+
 @router.get(
     "/{thread_id}/export",
-    response_class=Response,
+    response_class=_File,
     responses={
         200: {
             "description": "The conversation as a file",

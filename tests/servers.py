@@ -39,6 +39,7 @@ class ServerProcess:
         }
         self._process: subprocess.Popen[str] | None = None
         self._port = 0
+        self._logged = threading.Condition()
 
     def __enter__(self) -> Self:
         return self.start()
@@ -106,6 +107,18 @@ class ServerProcess:
         lines = self.log_file.read_text(encoding="utf-8").splitlines()
         return [json.loads(line) for line in lines if line.startswith("{")]
 
+    def wait_for_log(self, **fields: Any) -> dict[str, Any]:
+        """The first log line with these fields, once it is there."""
+
+        def found() -> dict[str, Any] | None:
+            return next((line for line in self.log_lines() if fields.items() <= line.items()), None)
+
+        with self._logged:
+            assert self._logged.wait_for(lambda: found() is not None, timeout=10), fields
+        line = found()
+        assert line is not None
+        return line
+
     def _keep_log(self, process: subprocess.Popen[str], listening: queue.Queue[int | None]) -> None:
         """Copy stderr to the log file, and tell the port once the server listens, None if it ends."""
         assert process.stderr is not None
@@ -113,6 +126,8 @@ class ServerProcess:
             for line in lines:
                 log.write(line)
                 log.flush()
+                with self._logged:
+                    self._logged.notify_all()
                 if '"event": "listening"' in line:
                     listening.put(json.loads(line)["port"])
         listening.put(None)
