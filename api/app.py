@@ -11,13 +11,12 @@ from starlette.middleware.cors import CORSMiddleware
 from api.health import router as health_router
 from api.middleware import BodyLimit, RequestLog
 from api.services import running_services
-from core.logs import configure_logging
+from api.version import __version__
 from core.settings import Settings
 from graphql_schema.transports import graphql_router
 from rest_compat.errors import add_error_handlers
 from rest_compat.router import router as rest_router
 
-VERSION = "0.1.0.dev0"
 DESCRIPTION = """\
 Chat threads, messages and streamed answers over an OpenAI-compatible provider.
 
@@ -28,7 +27,6 @@ Sign in with `POST /auth/login` and give the `access_token` as bearer token. The
 
 def create_app(settings: Settings) -> FastAPI:
     """An application that starts its parts with its lifespan and drains at its end."""
-    configure_logging(settings.log_level)
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
@@ -38,7 +36,7 @@ def create_app(settings: Settings) -> FastAPI:
 
     app = FastAPIOffline(
         title="gwp-chat",
-        version=VERSION,
+        version=__version__,
         description=DESCRIPTION,
         redoc_url=None,
         static_url="/docs/static",

@@ -12,7 +12,7 @@ from api.app import create_app
 from api.services import running_services
 from core.context import Services
 from core.errors import SettingsError
-from core.logs import get_logger
+from core.logs import configure_logging, get_logger
 from core.settings import DEFAULT_SECRET, Settings
 
 _logger = get_logger(__name__)
@@ -33,6 +33,7 @@ def check_exposure(settings: Settings, host: str) -> None:
 
 def serve(settings: Settings, *, host: str, port: int, on_started: Callable[[], None] = lambda: None) -> None:
     """Serve until SIGTERM or Ctrl-C, then drain. Raises `SettingsError` if it cannot start."""
+    configure_logging(settings.log_level)
     bound = _bind(host, port)
     app = create_app(settings)
     config = uvicorn.Config(

@@ -12,10 +12,13 @@ from core.db.migrate import migrate
 from core.db.session import Database
 from core.errors import SettingsError
 from core.files.store import FileStore
+from core.logs import get_logger
 from core.provider.client import ProviderClient
 from core.runs.engine import RunEngine
 from core.runs.memory_log import MemoryLog
-from core.settings import Settings
+from core.settings import DEFAULT_SECRET, Settings
+
+_logger = get_logger(__name__)
 
 
 @asynccontextmanager
@@ -24,6 +27,8 @@ async def running_services(settings: Settings) -> AsyncIterator[Services]:
 
     Raises `SettingsError` if another server works on this SQLite file.
     """
+    if settings.jwt_secret_key == DEFAULT_SECRET:
+        _logger.warning("CHAT_JWT_SECRET_KEY is the default: anybody who reaches this server can sign in")
     db = Database(settings.database_url)
     try:
         with _alone(db):

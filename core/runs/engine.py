@@ -53,6 +53,7 @@ class RunEngine:
         self._writers: dict[UUID, AnswerWriter] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._secrets: dict[UUID, str] = {}
+        self._cancelled_early: set[UUID] = set()
         self._reserved = 0
         self._waiting_threads: deque[UUID] = deque()
         self._clock_task: asyncio.Task[None] | None = None
@@ -159,6 +160,8 @@ class RunEngine:
             self._start_waiting()
         elif (writer := self._writers.get(run.id)) is not None:  # it was started in between
             writer.stop(Stop.CANCELLED)
+        else:  # it was claimed in between, and is about to start
+            self._cancelled_early.add(run.id)
 
     # --- one run ---------------------------------------------------------------------------
 
@@ -167,6 +170,9 @@ class RunEngine:
         text = self._secrets.pop(run.id, None)
         writer = AnswerWriter(self._tools, run, text if run.is_secret else None)
         self._writers[run.id] = writer
+        if run.id in self._cancelled_early:
+            self._cancelled_early.remove(run.id)
+            writer.stop(Stop.CANCELLED)
         self._spawn(self._carry_out(run, writer), f"run {run.id}")
 
     async def _carry_out(self, run: Run, writer: AnswerWriter) -> None:
@@ -177,6 +183,10 @@ class RunEngine:
                 end, following = await self._save_end(run, outcome)
                 if end is not None:
                     self._tell_end(run, end)
+        except Exception:
+            # Not even the bare end can be stored: readers are told now, the row is ended at the next start.
+            _logger.exception("end of run cannot be saved", run_id=str(run.id))
+            self._tell_end(run, RunEnd(RunStatus.FAILED, INTERNAL_ERROR, INTERNAL_SENTENCE))
         finally:
             del self._writers[run.id]
             if following is not None:
@@ -261,8 +271,8 @@ class RunEngine:
         while True:
             await asyncio.sleep(self._settings.checkpoint_seconds)
             try:
-                await self._checkpoint()
                 self._log.purge()
+                await self._checkpoint()
                 if not alone and loop.time() - reaped_at > REAP_SECONDS:
                     reaped_at = loop.time()
                     await reap(self._db, self.process_id, lease_counts=True)

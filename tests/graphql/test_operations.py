@@ -128,11 +128,13 @@ def test_bad_input_is_told_without_the_servers_words(user: Client) -> None:
     assert error_code(user, "{ nonsense }") == "BAD_USER_INPUT"
 
 
-def test_text_that_cannot_be_stored_is_refused(admin: Client) -> None:
-    register = 'mutation ($u: String!) { register(input: {username: $u, password: "pw"}) { id } }'
-    response = admin.post(
+def test_text_that_cannot_be_stored_is_refused(user: Client) -> None:
+    keep = """mutation ($t: UUID!, $c: String) {
+      setProviderThread(input: {threadId: $t, conversationId: $c}) { id } }"""
+    variables = {"t": user.new_thread()["id"], "c": "\ud800"}
+    response = user.post(
         "/graphql",
-        content=json.dumps({"query": register, "variables": {"u": "\ud800"}}),
+        content=json.dumps({"query": keep, "variables": variables}),
         headers={"Content-Type": "application/json"},
     )
     assert response.json()["errors"][0]["extensions"]["code"] == "NOT_STORABLE"
