@@ -32,21 +32,27 @@ class _Line:
 
 async def load_request(db: Database, files: FileStore, run: Run, secret_text: str | None) -> ChatRequest:
     """The request of `run`. A secret is put in place of its bullets, here and nowhere else."""
-    lines, conversation_id = await db.read(lambda session: _load(session, run))
-    attachments = await db.read(lambda session: attachments_of_thread(session, run.thread_id))
+    thread = await db.read(lambda session: _load(session, run))
     messages = []
-    for line in lines:
+    for line in thread.lines:
         # Providers take files from users only.
-        sent = attachments.get(line.id, []) if line.sender_type == SenderType.USER else []
+        sent = thread.attachments.get(line.id, []) if line.sender_type == SenderType.USER else []
         message = _message(line, await _load_files(files, sent))
         if secret_text is not None and line.id == run.user_message_id:
             message = replace(message, text=secret_text)
         if message.text or message.files:
             messages.append(message)
-    return ChatRequest(run.model, tuple(messages), str(run.owner_id), conversation_id)
+    return ChatRequest(run.model, tuple(messages), str(run.owner_id), thread.conversation_id)
 
 
-def _load(session: Session, run: Run) -> tuple[list[_Line], str | None]:
+@dataclass(frozen=True, slots=True)
+class _Thread:
+    lines: list[_Line]
+    attachments: dict[UUID, list[Attachment]]
+    conversation_id: str | None
+
+
+def _load(session: Session, run: Run) -> _Thread:
     columns = (
         MessageRow.id,
         MessageRow.position,
@@ -63,7 +69,11 @@ def _load(session: Session, run: Run) -> tuple[list[_Line], str | None]:
             ProviderThreadRow.thread_id == run.thread_id, ProviderThreadRow.provider == PROVIDER
         )
     ).one_or_none()
-    return _conversation([_Line(*row) for row in rows], run.user_message_id), conversation_id
+    return _Thread(
+        _conversation([_Line(*row) for row in rows], run.user_message_id),
+        attachments_of_thread(session, run.thread_id),
+        conversation_id,
+    )
 
 
 def _conversation(lines: list[_Line], question_id: UUID) -> list[_Line]:
