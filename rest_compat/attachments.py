@@ -6,9 +6,11 @@ from fastapi.responses import StreamingResponse
 from core.exports.disposition import content_disposition
 from core.resolvers import attachments
 from rest_compat.bodies import problems
-from rest_compat.dependencies import SignedIn
+from rest_compat.dependencies import SignedIn, SignedInRoute
 
-router = APIRouter(prefix="/attachments", tags=["attachments"], responses=problems(401, 403, 404))
+router = APIRouter(
+    route_class=SignedInRoute, prefix="/attachments", tags=["attachments"], responses=problems(401, 403, 404)
+)
 
 # Types that no browser runs. Everything else is sent as bytes of no type.
 INERT_TYPES = frozenset(

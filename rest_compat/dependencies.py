@@ -1,8 +1,10 @@
 """From a request to the context that resolvers take."""
 
-from typing import Annotated
+from collections.abc import Callable, Coroutine
+from typing import Annotated, Any
 
-from fastapi import Depends, Query, Request
+from fastapi import Depends, Query, Request, Response
+from fastapi.routing import APIRoute
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 
 from core.context import Context, Services
@@ -28,19 +30,38 @@ async def anonymous(parts: Parts) -> Context:
     return parts.context(None)
 
 
-async def signed_in(parts: Parts, credentials: Credentials) -> Context:
+class SignedInRoute(APIRoute):
+    """A route that looks at the token before it reads the body: strangers' bodies are not parsed."""
+
+    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
+        """The handler behind the check."""
+        handle = super().get_route_handler()
+
+        async def checked(request: Request) -> Response:
+            request.state.signed_in = await _signed_in(services(request), await _bearer(request))
+            return await handle(request)
+
+        return checked
+
+
+async def signed_in(request: Request, parts: Parts, credentials: Credentials) -> Context:
     """A context of the bearer's. Raises `Unauthenticated`."""
-    if credentials is None:
-        raise Unauthenticated("Not authenticated")
-    return parts.context(await authenticate(parts.context(None), credentials.credentials))
+    known: Context | None = getattr(request.state, "signed_in", None)
+    return known or await _signed_in(parts, credentials)
 
 
 async def maybe_signed_in(parts: Parts, credentials: Credentials) -> Context:
     """A context of the bearer's if the token counts, else one without a caller."""
     try:
-        return await signed_in(parts, credentials)
+        return await _signed_in(parts, credentials)
     except Unauthenticated:
         return parts.context(None)
+
+
+async def _signed_in(parts: Services, credentials: HTTPAuthorizationCredentials | None) -> Context:
+    if credentials is None:
+        raise Unauthenticated("Not authenticated")
+    return parts.context(await authenticate(parts.context(None), credentials.credentials))
 
 
 Anonymous = Annotated[Context, Depends(anonymous)]

@@ -12,11 +12,14 @@ from core.files.links import download_url
 from core.resolvers import messages, runs, sending
 from rest_compat import examples
 from rest_compat.bodies import Body, Instant, JsonObject, PageBody, pagination_of, problems
-from rest_compat.dependencies import PageLimit, PageNumber, SignedIn
+from rest_compat.dependencies import PageLimit, PageNumber, SignedIn, SignedInRoute
 from rest_compat.sse import STREAM_RESPONSES, EventStream, RunStream, chat_frames, queued_only
 
 router = APIRouter(
-    prefix="/threads/{thread_id}/messages", tags=["messages"], responses=problems(401, 403, 404)
+    route_class=SignedInRoute,
+    prefix="/threads/{thread_id}/messages",
+    tags=["messages"],
+    responses=problems(401, 403, 404),
 )
 
 RUN_ID_HEADER = "X-Run-Id"

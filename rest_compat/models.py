@@ -5,9 +5,11 @@ from fastapi import APIRouter
 from core.resolvers import models
 from rest_compat import examples
 from rest_compat.bodies import Body, problems
-from rest_compat.dependencies import SignedIn
+from rest_compat.dependencies import SignedIn, SignedInRoute
 
-router = APIRouter(prefix="/models", tags=["models"], responses=problems(401, 502, 503))
+router = APIRouter(
+    route_class=SignedInRoute, prefix="/models", tags=["models"], responses=problems(401, 502, 503)
+)
 
 
 class ModelCardBody(Body):

@@ -11,10 +11,13 @@ from core.runs.history import PROVIDER
 from core.runs.store import LONGEST_CONVERSATION_ID
 from rest_compat import examples
 from rest_compat.bodies import Body, Instant, JsonObject, problems
-from rest_compat.dependencies import SignedIn
+from rest_compat.dependencies import SignedIn, SignedInRoute
 
 router = APIRouter(
-    prefix="/provider-threads/{thread_id}", tags=["provider threads"], responses=problems(401, 403, 404)
+    route_class=SignedInRoute,
+    prefix="/provider-threads/{thread_id}",
+    tags=["provider threads"],
+    responses=problems(401, 403, 404),
 )
 
 

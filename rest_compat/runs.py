@@ -9,10 +9,12 @@ from core.db.records import RunStatus
 from core.resolvers import runs
 from rest_compat import examples
 from rest_compat.bodies import Body, Instant, problems
-from rest_compat.dependencies import SignedIn
+from rest_compat.dependencies import SignedIn, SignedInRoute
 from rest_compat.sse import STREAM_RESPONSES, EventStream, RunStream, resumable_frames
 
-router = APIRouter(prefix="/runs/{run_id}", tags=["runs"], responses=problems(401, 403, 404))
+router = APIRouter(
+    route_class=SignedInRoute, prefix="/runs/{run_id}", tags=["runs"], responses=problems(401, 403, 404)
+)
 
 
 class RunBody(Body):

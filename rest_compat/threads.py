@@ -11,10 +11,12 @@ from core.exports.disposition import content_disposition
 from core.resolvers import exports, threads
 from rest_compat import examples
 from rest_compat.bodies import Body, Instant, JsonObject, PageBody, pagination_of, problems
-from rest_compat.dependencies import PageLimit, PageNumber, SignedIn
+from rest_compat.dependencies import PageLimit, PageNumber, SignedIn, SignedInRoute
 from rest_compat.messages import MessageBody, message_body
 
-router = APIRouter(prefix="/threads", tags=["threads"], responses=problems(401, 403))
+router = APIRouter(
+    route_class=SignedInRoute, prefix="/threads", tags=["threads"], responses=problems(401, 403)
+)
 
 _METADATA = Field(
     validation_alias=AliasChoices("metadata", "attributes"),

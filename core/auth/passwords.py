@@ -44,11 +44,11 @@ class Passwords:
         self._threads.shutdown()
 
     def _verify(self, password: str, stored_hash: str | None) -> Verdict:
-        if stored_hash is None:
-            self._dummy_hash = self._dummy_hash or self._context.hash("nobody")
-            self._context.verify(password, self._dummy_hash)
-            return Verdict(is_right=False)
         try:
+            if stored_hash is None:
+                self._dummy_hash = self._dummy_hash or self._context.hash("nobody")
+                self._context.verify(password, self._dummy_hash)
+                return Verdict(is_right=False)
             if stored_hash.startswith("$2"):
                 return self._verify_bcrypt(password, stored_hash)
             is_right, new_hash = self._context.verify_and_update(password, stored_hash)

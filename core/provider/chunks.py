@@ -1,11 +1,13 @@
 """One chunk of a streamed completion: its bytes as they came, and what we need to know of them."""
 
+import re
 from dataclasses import dataclass, field
 from typing import Any
 
 import msgspec
 
 MOST_TOKENS = 2**31 - 1
+DEEPEST_MESSAGE = 8
 
 
 class _Delta(msgspec.Struct):
@@ -27,12 +29,19 @@ class _Plain(msgspec.Struct):
     usage: msgspec.Raw = msgspec.Raw()
     error: msgspec.Raw = msgspec.Raw()
     message_metadata: msgspec.Raw = msgspec.Raw()
+    interrupt_id: msgspec.Raw = msgspec.Raw()
     interrupt_payload: msgspec.Raw = msgspec.Raw()
 
 
 _decode_plain = msgspec.json.Decoder(_Plain).decode
 _decode_any = msgspec.json.Decoder().decode
 _ABSENT = (b"", b"null")
+# Bytes that are not UTF-8 raise an error of Python's own, nesting without end another.
+NOT_JSON = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
+# Escapes in order: a whole surrogate pair, half of one, any other.
+_ESCAPE = re.compile(
+    rb"\\(?:(u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2})|(u[dD][89a-fA-F][0-9a-fA-F]{2})|.)"
+)
 
 
 @dataclass(slots=True)
@@ -59,13 +68,15 @@ def decode_chunk(raw: bytes) -> Chunk | None:
         # Inside JSON a line end can only be white space between tokens.
         raw = raw.replace(b"\r", b" ").replace(b"\n", b" ")
     try:
+        if not raw.isascii():
+            raw.decode()  # what is forwarded must be UTF-8 in the fields that nobody reads here, too
         plain = _decode_plain(raw)
-    except msgspec.ValidationError:
+    except NOT_JSON:
         return _decode_thoroughly(raw)
-    except (msgspec.DecodeError, RecursionError):
-        return None
-    rare = (plain.usage, plain.error, plain.message_metadata, plain.interrupt_payload)
-    if any(bytes(part) not in _ABSENT for part in rare) or plain.agent_status == "interrupted":
+    rare = (plain.usage, plain.error, plain.message_metadata, plain.interrupt_id, plain.interrupt_payload)
+    if any(bytes(part) not in _ABSENT for part in rare):
+        return _decode_thoroughly(raw)
+    if plain.agent_status and plain.agent_status.lower() == "interrupted":
         return _decode_thoroughly(raw)
     if len(plain.choices) == 1:
         choice = plain.choices[0]
@@ -79,19 +90,33 @@ def decode_chunk(raw: bytes) -> Chunk | None:
     return Chunk(
         raw,
         text=text,
-        response_id=plain.id,
-        agent_status=plain.agent_status,
-        conversation_id=plain.conversation_id,
+        response_id=plain.id or None,
+        agent_status=plain.agent_status or None,
+        conversation_id=plain.conversation_id or None,
     )
 
 
 def _decode_thoroughly(raw: bytes) -> Chunk | None:
     """As `decode_chunk`, for any shape: a field of an unexpected kind is passed over, not an error."""
     try:
-        body = _decode_any(raw)
-    except (msgspec.DecodeError, RecursionError):
+        body = decode_json(raw)
+    except NOT_JSON:
         return None
     return chunk_of(body, raw) if isinstance(body, dict) else None
+
+
+def decode_json(raw: bytes) -> Any:
+    """The value of a JSON text. Raises one of `NOT_JSON`.
+
+    Half of a surrogate pair, which a provider makes that cuts between the two, is read as U+FFFD.
+    """
+    try:
+        return _decode_any(raw)
+    except msgspec.DecodeError:
+        mended = _ESCAPE.sub(lambda found: b"\\ufffd" if found[2] else found[0], raw)
+        if mended == raw:
+            raise
+        return _decode_any(mended)
 
 
 def chunk_of(body: dict[str, Any], raw: bytes) -> Chunk:
@@ -124,17 +149,17 @@ def content_text(content: object) -> str:
     return "".join(_text(part.get("text")) or "" for part in parts)
 
 
-def error_message(body: object) -> str | None:
+def error_message(body: object, depth: int = DEEPEST_MESSAGE) -> str | None:
     """The provider's own sentence in an error body of any of the usual shapes."""
     if isinstance(body, str):
         return body.strip() or None
-    if not isinstance(body, dict):
+    if not isinstance(body, dict) or not depth:
         return None
     for key in ("error", "message", "detail"):
         value = body.get(key)
         if isinstance(value, list) and value and isinstance(value[0], dict):  # FastAPI's validation errors
             value = value[0].get("msg")
-        found = error_message(value)
+        found = error_message(value, depth - 1)
         if found:
             return found
     return None
@@ -153,4 +178,4 @@ def _text(value: object) -> str | None:
 
 
 def _count(value: object) -> int | None:
-    return value if isinstance(value, int) and 0 <= value <= MOST_TOKENS else None
+    return value if type(value) is int and 0 <= value <= MOST_TOKENS else None

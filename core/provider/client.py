@@ -3,6 +3,7 @@
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass
+from http.cookiejar import CookieJar, DefaultCookiePolicy
 from typing import Any
 
 import aiohttp
@@ -12,7 +13,7 @@ from httpx_aiohttp import AiohttpTransport
 
 from core.errors import ProviderError
 from core.logs import get_logger
-from core.provider.chunks import Chunk, chunk_of, decode_chunk, error_message
+from core.provider.chunks import NOT_JSON, Chunk, chunk_of, decode_chunk, decode_json, error_message
 from core.provider.errors import (
     AnswerTooLarge,
     ProviderDisconnected,
@@ -55,6 +56,8 @@ class ProviderClient:
             transport=AiohttpTransport(client=_new_session),
             base_url=settings.llm_base_url,
             headers=headers,
+            # One user's cookies must never reach the provider with another user's request.
+            cookies=CookieJar(DefaultCookiePolicy(allowed_domains=())),
             timeout=httpx.Timeout(self._timeout, pool=None),
         )
 
@@ -69,7 +72,7 @@ class ProviderClient:
         yielded before it has arrived and counts.
         """
         async with self._open(request) as response:
-            if response.headers.get("content-type", "").startswith("application/json"):
+            if response.headers.get("content-type", "").lower().startswith("application/json"):
                 yield [_whole_completion(await _body(response, self._settings.run_max_bytes))]
                 return
             async with aclosing(self._chunks(response)) as batches:
@@ -82,9 +85,11 @@ class ProviderClient:
             await _raise_for_status(response)
             body = await _body(response, self._settings.run_max_bytes)
         try:
-            data = msgspec.json.decode(body)["data"]
+            data = msgspec.json.decode(body, type=dict[str, Any])["data"]
+            if not isinstance(data, list):
+                raise TypeError  # noqa: TRY301 - as for each of its items
             return [Model(_model_id(item), _model_name(item)) for item in data]
-        except (msgspec.DecodeError, RecursionError, KeyError, TypeError):
+        except (*NOT_JSON, KeyError, TypeError):
             raise ProviderNonsense("The LLM provider's list of models cannot be understood") from None
 
     @asynccontextmanager
@@ -137,7 +142,10 @@ class ProviderClient:
             return ProviderDisconnected()
         if isinstance(error, aiohttp.ClientResponseError):
             return ProviderNonsense("The LLM provider's answer is not HTTP")
-        if isinstance(error.__cause__, aiohttp.ServerDisconnectedError):
+        cause = error.__cause__
+        # A connection that was made and then reset is an OSError, too.
+        was_connected = isinstance(cause, aiohttp.ClientOSError | aiohttp.ServerDisconnectedError)
+        if was_connected and not isinstance(cause, aiohttp.ClientConnectorError):
             return ProviderDisconnected()
         return ProviderUnreachable()
 
@@ -189,7 +197,6 @@ def _decode(payloads: list[bytes]) -> tuple[list[Chunk], bool]:
 def _new_session() -> aiohttp.ClientSession:
     return aiohttp.ClientSession(
         connector=aiohttp.TCPConnector(limit=0, keepalive_timeout=IDLE_CONNECTION_SECONDS),
-        # One user's cookies must never reach the provider with another user's request.
         cookie_jar=aiohttp.DummyCookieJar(),
     )
 
@@ -197,8 +204,8 @@ def _new_session() -> aiohttp.ClientSession:
 def _whole_completion(body: bytes) -> Chunk:
     """One JSON completion in place of a stream, as the chunk that a stream would have had."""
     try:
-        completion = msgspec.json.decode(body)
-    except (msgspec.DecodeError, RecursionError):
+        completion = decode_json(body)
+    except NOT_JSON:
         completion = None
     if not isinstance(completion, dict):
         raise ProviderNonsense("The LLM provider's answer is not JSON")
@@ -242,8 +249,8 @@ async def _raise_for_status(response: httpx.Response) -> None:
 
 def _error_sentence(text: str, status: int) -> str:
     try:
-        decoded: Any = msgspec.json.decode(text)
-    except (msgspec.DecodeError, RecursionError):
+        decoded: Any = decode_json(text.encode())
+    except NOT_JSON:
         decoded = "" if text.lstrip().startswith("<") else text
     return _shorten(error_message(decoded) or f"The LLM provider answered with HTTP status {status}")
 

@@ -47,14 +47,10 @@ class EventStreamParser:
         Here the standard would discard it; the words of an answer are worth more.
         """
         if self._rest:
-            self._line(bytes(self._rest).removeprefix(BOM))
+            rest = bytes(self._rest)
+            self._line(rest.removeprefix(BOM) if self._at_start else rest)
             self._rest.clear()
         return self._line(b"")
-
-    @property
-    def pending_bytes(self) -> int:
-        """Bytes held back because their event is not complete."""
-        return len(self._rest) + sum(map(len, self._data))
 
     def _line(self, line: bytes) -> bytes | None:
         if not line:

@@ -12,6 +12,7 @@ from core.db.models import MessageRow, ScopeRow, ThreadRow
 from core.db.records import User
 from core.db.threads import scope_row
 from core.errors import InvalidInput, MessageNotFound, ThreadNotFound
+from core.runs.answer import DEEPEST_JSON, is_too_deep
 
 
 def own_thread(
@@ -68,6 +69,8 @@ def check_json(field: str, value: dict[str, Any] | None) -> None:
         json.dumps(value, allow_nan=False, ensure_ascii=False).encode()
     except (ValueError, RecursionError):
         raise InvalidInput(field, f"{field} must be an object of plain JSON values") from None
+    if is_too_deep(value):
+        raise InvalidInput(field, f"{field} must be nested at most {DEEPEST_JSON} deep")
 
 
 def check_length(field: str, value: str | None, longest: int) -> None:

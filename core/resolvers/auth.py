@@ -1,6 +1,6 @@
 """Signing in and out, and the first account."""
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from sqlalchemy import exists, select
@@ -15,6 +15,7 @@ from core.db.models import UserRow, now
 from core.db.records import User
 from core.errors import InvalidCredentials, InvalidInput, NotAllowed, Unauthenticated, UserExists
 from core.resolvers.access import check_length
+from core.runs.answer import storable
 
 LONGEST_USERNAME = 128
 LONGEST_EMAIL = 320
@@ -68,7 +69,8 @@ async def register(ctx: Context, new: NewUser) -> User:
 
 async def login(ctx: Context, username: str, password: str) -> TokenPair:
     """Tokens for the right password. Raises `InvalidCredentials`, in the same time whatever is wrong."""
-    found = await ctx.db.read(lambda session: _credentials(session, username.strip()))
+    # A name that no database can hold is just a wrong name.
+    found = await ctx.db.read(lambda session: _credentials(session, storable(username.strip())))
     verdict = await ctx.passwords.verify(password, found[1] if found else None)
     if found is None or not verdict.is_right or not found[0].is_active:
         raise InvalidCredentials
@@ -134,6 +136,10 @@ def _check(new: NewUser) -> None:
     if not new.password:
         raise InvalidInput("password", "password must not be empty")
     check_length("password", new.password, LONGEST_PASSWORD)
+    for field, value in asdict(new).items():
+        texts = value if isinstance(value, tuple) else (value,)
+        if any(isinstance(text, str) and storable(text) != text for text in texts):
+            raise InvalidInput(field, f"{field} must not hold characters such as NUL")
 
 
 def _new_row(new: NewUser, password_hash: str, *, is_first: bool) -> UserRow:

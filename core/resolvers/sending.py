@@ -88,6 +88,10 @@ async def send_message(ctx: Context, thread_id: UUID, new: NewMessage) -> SentMe
     run are returned. Raises `ThreadNotFound`, `NotAllowed`, `ModelRequired`, `InvalidInput`,
     `InvalidAttachment`, `QueueFull`, `IdempotencyMismatch`, `Unavailable`.
     """
+    return await ctx.runs.undisturbed(_send(ctx, thread_id, new))
+
+
+async def _send(ctx: Context, thread_id: UUID, new: NewMessage) -> SentMessage:
     user_id = ctx.user.id
     text = _text(new)
     _check(new)

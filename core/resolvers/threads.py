@@ -121,9 +121,9 @@ async def update_thread(
     def work(session: Session) -> Thread:
         thread = own_thread(session, user, thread_id, deleted_too=True, lock=True)
         if title is not None:
-            thread.title = storable(title)
+            thread.title = storable(title) or None
         if summary is not None:
-            thread.summary = storable(summary)
+            thread.summary = storable(summary) or None
         if metadata is not None:
             scope = scope_for(session, user, metadata)
             session.flush()

@@ -6,11 +6,12 @@ from typing import Any
 import msgspec
 
 from core.db.records import RunStatus
-from core.provider.chunks import Chunk
+from core.provider.chunks import Chunk, decode_json
 from core.runs.events import Event, EventKind
 
 LONGEST_CONVERSATION_ID = 255
 LONGEST_CORRELATION_ID = 255
+DEEPEST_JSON = 100
 # PostgreSQL stores no NUL, and no engine stores half of a surrogate pair.
 _UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
 
@@ -25,15 +26,16 @@ class Answer:
         self.conversation_id: str | None = None
         self.prompt_tokens: int | None = None
         self.completion_tokens: int | None = None
-        self.metadata: dict[str, Any] = {}
+        self._interrupt: dict[str, Any] = {}
         self.awaits_secret = False
         self._last_agent_status: str | None = None
         self._question: str | None = None
+        self._question_shown = False
 
     def take(self, chunk: Chunk) -> Event:
         """Count a chunk in; the event that readers get for it."""
-        self.response_id = chunk.response_id or self.response_id
-        self.conversation_id = chunk.conversation_id or self.conversation_id
+        self.response_id = storable(chunk.response_id or "") or self.response_id
+        self.conversation_id = storable(chunk.conversation_id or "") or self.conversation_id
         if chunk.prompt_tokens is not None:
             self.prompt_tokens = chunk.prompt_tokens
         if chunk.completion_tokens is not None:
@@ -42,9 +44,13 @@ class Answer:
             self._last_agent_status = chunk.agent_status.lower()
         text = storable(chunk.text or self._news_in(chunk.whole_text))
         raw = chunk.raw
-        if self._last_agent_status == "interrupted" and (chunk.interrupt_payload or chunk.interrupt_id):
+        if chunk.interrupt_payload or chunk.interrupt_id:
+            # The status may follow in a chunk of its own; only if it does, this counts.
             self._note_interrupt(chunk)
-        if chunk.agent_status and self._last_agent_status == "interrupted" and not text and self._question:
+        interrupted = chunk.agent_status and self._last_agent_status == "interrupted"
+        if interrupted and not text and self._question and not self._question_shown:
+            # Once, even if a chunk of usage repeats the status: readers add up what they are shown.
+            self._question_shown = True
             text = self._question
             raw = _with_content(raw, text)
         if text:
@@ -61,6 +67,11 @@ class Answer:
         """How a run with this answer has ended, given that it ended well."""
         interrupted = self._last_agent_status == "interrupted"
         return RunStatus.INTERRUPTED if interrupted else RunStatus.COMPLETED
+
+    @property
+    def metadata(self) -> dict[str, Any]:
+        """What the stored answer says of the interrupt that it ended in."""
+        return self._interrupt if self.status is RunStatus.INTERRUPTED else {}
 
     @property
     def text(self) -> str:
@@ -92,10 +103,11 @@ class Answer:
     def _note_interrupt(self, chunk: Chunk) -> None:
         payload = chunk.interrupt_payload
         if chunk.interrupt_id:
-            self.metadata["interrupt_id"] = chunk.interrupt_id
+            self._interrupt["interrupt_id"] = chunk.interrupt_id
         if payload is None:
             return
-        self.metadata["interrupt_payload"] = payload
+        if not is_too_deep(payload):
+            self._interrupt["interrupt_payload"] = payload
         self.awaits_secret = _asks_for_password(payload)
         if isinstance(payload, dict):
             for key in ("content", "question"):
@@ -112,8 +124,21 @@ def storable(text: str) -> str:
     return _UNSTORABLE.sub("\N{REPLACEMENT CHARACTER}", text) if text else text
 
 
+def is_too_deep(value: object) -> bool:
+    """Whether JSON is nested beyond `DEEPEST_JSON`: what readers, ours too, may fail to follow."""
+    level = [value]
+    for _ in range(DEEPEST_JSON):
+        level = [
+            part
+            for item in level
+            if isinstance(item, dict | list)
+            for part in (item.values() if isinstance(item, dict) else item)
+        ]
+    return bool(level)
+
+
 def _with_content(raw: bytes, text: str) -> bytes:
-    body = msgspec.json.decode(raw)
+    body = decode_json(raw)
     choices = body.get("choices")
     if not isinstance(choices, list) or not choices or not isinstance(choices[0], dict):
         choices = body["choices"] = [{"index": 0, "delta": {}, "finish_reason": None}]

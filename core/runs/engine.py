@@ -7,7 +7,7 @@ provider or the end of the process do, and each of these is saved before any rea
 import asyncio
 from collections import deque
 from collections.abc import Coroutine
-from typing import Any
+from typing import Any, TypeVar
 from uuid import UUID
 
 from sqlalchemy.orm import Session
@@ -20,14 +20,16 @@ from core.ids import new_id
 from core.logs import get_logger
 from core.provider.client import ProviderClient
 from core.runs import store
-from core.runs.events import INTERNAL_ERROR, Cursor, Event, EventKind, RunEnd
+from core.runs.events import INTERNAL_ERROR, SERVER_STOPPED, Cursor, Event, EventKind, RunEnd
 from core.runs.log import EventLog, Fenced, Reader
 from core.runs.reaper import reap
-from core.runs.writer import INTERNAL_SENTENCE, AnswerWriter, Stop, Tools
+from core.runs.writer import INTERNAL_SENTENCE, STOPPED_SENTENCE, AnswerWriter, Stop, Tools
 from core.settings import Settings
 
 REAP_SECONDS = 5.0
 LONGEST_RETRY_SECONDS = 5.0
+
+Result = TypeVar("Result")
 
 _logger = get_logger(__name__)
 
@@ -51,13 +53,14 @@ class RunEngine:
         self._log = log
         self._tools = Tools(settings, db, files, provider, log)
         self._writers: dict[UUID, AnswerWriter] = {}
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._tasks: set[asyncio.Task[Any]] = set()
         self._secrets: dict[UUID, str] = {}
         self._cancelled_early: set[UUID] = set()
         self._reserved = 0
         self._waiting_threads: deque[UUID] = deque()
         self._clock_task: asyncio.Task[None] | None = None
         self._draining = False
+        self._stopping = False
 
     # --- life of the process ---------------------------------------------------------------
 
@@ -81,16 +84,23 @@ class RunEngine:
         """
         self._draining = True
         self._waiting_threads.clear()
-        if self._tasks:
+        if self._tasks and not self._stopping:
             _logger.info("draining", at_work=len(self._tasks), grace_seconds=grace_seconds)
-            await asyncio.wait(self._tasks, timeout=grace_seconds)
+            await self._quiet(grace_seconds)
+        self._stopping = True
         for writer in list(self._writers.values()):
             writer.stop(Stop.SHUTDOWN)
-        if self._tasks:
-            await asyncio.wait(self._tasks, timeout=LONGEST_RETRY_SECONDS)
+        await self._quiet(LONGEST_RETRY_SECONDS)
         if self._clock_task is not None:
             self._clock_task.cancel()
             await asyncio.wait([self._clock_task])
+
+    async def _quiet(self, seconds: float) -> None:
+        """Return when nothing is at work, what starts meanwhile included, or after `seconds`."""
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + seconds
+        while self._tasks and (left := deadline - loop.time()) > 0:
+            await asyncio.wait(self._tasks, timeout=left)
 
     @property
     def is_draining(self) -> bool:
@@ -135,6 +145,13 @@ class RunEngine:
         else:
             self._start_waiting()
 
+    async def undisturbed(self, work: Coroutine[Any, Any, Result]) -> Result:
+        """The result of `work`, which goes on to its end even if the caller leaves, or a drain begins.
+
+        What is stored half-way would else be known to nobody: a run that no one starts, an end untold.
+        """
+        return await asyncio.shield(self._spawn(work, "undisturbed"))
+
     # --- readers and cancellation ----------------------------------------------------------
 
     def reader(self, run_id: UUID, after: Cursor | None) -> Reader | None:
@@ -147,6 +164,9 @@ class RunEngine:
         if writer is not None:
             writer.stop(Stop.CANCELLED)
             return
+        await self.undisturbed(self._cancel_queued(run))
+
+    async def _cancel_queued(self, run: Run) -> None:
         outcome = store.Outcome(RunStatus.CANCELLED, last_seq=2)
 
         def work(session: Session) -> RunEnd | None:
@@ -173,16 +193,18 @@ class RunEngine:
         if run.id in self._cancelled_early:
             self._cancelled_early.remove(run.id)
             writer.stop(Stop.CANCELLED)
+        if self._stopping:
+            writer.stop(Stop.SHUTDOWN)
         self._spawn(self._carry_out(run, writer), f"run {run.id}")
 
     async def _carry_out(self, run: Run, writer: AnswerWriter) -> None:
+        end: RunEnd | None = None
         following: Run | None = None
         try:
             outcome = await writer.write()
             if outcome is not None:
                 end, following = await self._save_end(run, outcome)
-                if end is not None:
-                    self._tell_end(run, end)
+            self._tell_end(run, end or await self._end_elsewhere(run))
         except Exception:
             # Not even the bare end can be stored: readers are told now, the row is ended at the next start.
             _logger.exception("end of run cannot be saved", run_id=str(run.id))
@@ -193,6 +215,14 @@ class RunEngine:
                 self._launch(following)
             else:
                 self._release()
+
+    async def _end_elsewhere(self, run: Run) -> RunEnd:
+        """How a run ended that another process gave up for dead; what waits behind it goes on here."""
+        self._waiting_threads.append(run.thread_id)
+        found = await self._db.read(lambda session: store.get(session, run.id))
+        if found.status.is_final:
+            return RunEnd.of(found)
+        return RunEnd(RunStatus.FAILED, SERVER_STOPPED, STOPPED_SENTENCE)
 
     async def _save_end(self, run: Run, outcome: store.Outcome) -> tuple[RunEnd | None, Run | None]:
         """Save the end and claim what waits behind it; keeps trying while the database is away."""
@@ -258,10 +288,11 @@ class RunEngine:
             else:
                 self._release()
 
-    def _spawn(self, work: Coroutine[Any, Any, None], name: str) -> None:
+    def _spawn(self, work: Coroutine[Any, Any, Result], name: str) -> asyncio.Task[Result]:
         task = asyncio.create_task(work, name=name)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+        return task
 
     # --- the clock -------------------------------------------------------------------------
 

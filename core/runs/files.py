@@ -15,7 +15,10 @@ from core.db.session import Database
 from core.files.links import safe_external_url, stored_url
 from core.files.store import FileStore, new_name
 from core.logs import get_logger
-from core.provider.chunks import Chunk
+from core.provider.chunks import Chunk, decode_json
+from core.runs.answer import storable
+
+LARGEST_SIZE = 2**63 - 1
 
 _logger = get_logger(__name__)
 
@@ -33,7 +36,7 @@ class AnswerFiles:
 
     async def keep(self, chunk: Chunk) -> None:
         """Store what `chunk` attaches, and write our addresses into its `raw`."""
-        body = msgspec.json.decode(chunk.raw)
+        body = decode_json(chunk.raw)
         changed = False
         for item in body["message_metadata"]["attachments"]:
             if not isinstance(item, dict):
@@ -58,7 +61,7 @@ class AnswerFiles:
             run_id=self.run_id,
             filename=filename,
             content_type=(_text(item.get("content_type")) or "application/octet-stream")[:255],
-            size_bytes=size if isinstance(size, int) and size >= 0 else None,
+            size_bytes=size if type(size) is int and 0 <= size <= LARGEST_SIZE else None,
         )
         if content is not None:
             row.stored_name = new_name(filename)
@@ -76,11 +79,12 @@ class AnswerFiles:
 
 
 def _content(item: dict[str, Any]) -> bytes | None:
-    for key in ("data", "data_base64", "bytes"):
+    for key in ("data", "data_base64"):  # `bytes` is a size
         value = item.get(key)
         if isinstance(value, str) and value:
             try:
-                return base64.b64decode(value, validate=True)
+                # Encoders may break lines.
+                return base64.b64decode("".join(value.split()), validate=True)
             except (binascii.Error, ValueError):
                 _logger.warning("bytes of provider attachment skipped: not base64", field=key)
     return None
@@ -92,4 +96,4 @@ def _key(item: dict[str, Any], content: bytes | None) -> str:
 
 
 def _text(value: object) -> str | None:
-    return value if isinstance(value, str) and value else None
+    return storable(value) if isinstance(value, str) and value else None

@@ -98,7 +98,9 @@ class MemoryReader:
     async def next(self, timeout: float | None = None) -> Batch | Snapshot | None:
         """See `Reader.next`."""
         log = self._log
-        if self._seen == log.last_seq and not self.done:
+        if self.done:
+            return None
+        if self._seen == log.last_seq:
             await log.wait(timeout)
             if self._seen == log.last_seq:
                 return None

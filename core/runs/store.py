@@ -74,6 +74,11 @@ def enqueue(session: Session, run: RunRow, *, queue_limit: int, claim_for: UUID 
     return claimed
 
 
+def get(session: Session, run_id: UUID) -> Run:
+    """The run, whoever writes it."""
+    return to_run(session.get_one(RunRow, run_id))
+
+
 def claim_next(session: Session, thread_id: UUID, process_id: UUID) -> Run | None:
     """Claim the thread's first unfinished run if it waits; None if it is at work or there is none."""
     row = session.scalars(

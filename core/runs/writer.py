@@ -14,7 +14,7 @@ from core.files.store import FileStore
 from core.logs import get_logger
 from core.provider.chunks import Chunk
 from core.provider.client import ProviderClient
-from core.runs.answer import Answer
+from core.runs.answer import Answer, storable
 from core.runs.events import INTERNAL_ERROR, SERVER_STOPPED, Event, EventKind
 from core.runs.files import AnswerFiles
 from core.runs.history import load_request
@@ -133,7 +133,7 @@ class AnswerWriter:
             status,
             text=answer.text,
             error_code=error_code,
-            error=error,
+            error=storable(error) if error else None,
             metadata=answer.metadata if ended_well else {},
             response_id=answer.response_id,
             conversation_id=answer.conversation_id,
