@@ -3,11 +3,10 @@
 import time
 from typing import Any
 
-import structlog
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from core.ids import new_id
-from core.logs import get_logger
+from core.logs import bind_ids, forget_ids, get_logger
 
 _logger = get_logger("access")
 
@@ -24,8 +23,8 @@ class RequestLog:
             await self._app(scope, receive, send)
             return
         request_id = new_id().hex
-        structlog.contextvars.clear_contextvars()
-        structlog.contextvars.bind_contextvars(request_id=request_id)
+        forget_ids()
+        bind_ids(request_id=request_id)
         started = time.perf_counter()
         status = 0
 

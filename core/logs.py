@@ -12,6 +12,16 @@ get_logger = structlog.stdlib.get_logger
 _QUIET = ("alembic", "httpx", "httpcore", "uvicorn.access", "fontTools", "fpdf")
 
 
+def bind_ids(**ids: object) -> None:
+    """Put these ids into every line that this task, and the tasks it starts, will log."""
+    structlog.contextvars.bind_contextvars(**{name: str(value) for name, value in ids.items()})
+
+
+def forget_ids() -> None:
+    """Begin anew: what follows in this task concerns somebody else."""
+    structlog.contextvars.clear_contextvars()
+
+
 def configure_logging(level: str) -> None:
     """Send everything to standard error: JSON lines, or coloured ones if a person is looking."""
     shared: list[Processor] = [

@@ -76,8 +76,6 @@ def decode_chunk(raw: bytes) -> Chunk | None:
     rare = (plain.usage, plain.error, plain.message_metadata, plain.interrupt_id, plain.interrupt_payload)
     if any(bytes(part) not in _ABSENT for part in rare):
         return _decode_thoroughly(raw)
-    if plain.agent_status and plain.agent_status.lower() == "interrupted":
-        return _decode_thoroughly(raw)
     if len(plain.choices) == 1:
         choice = plain.choices[0]
         if bytes(choice.message) not in _ABSENT:

@@ -14,6 +14,7 @@ from core.db.mapping import to_user
 from core.db.models import UserRow, now
 from core.db.records import User
 from core.errors import InvalidCredentials, InvalidInput, NotAllowed, Unauthenticated, UserExists
+from core.logs import bind_ids
 from core.resolvers.access import check_length
 from core.runs.answer import storable
 
@@ -39,7 +40,9 @@ class NewUser:
 
 async def authenticate(context: Context, access_token: str) -> User:
     """The user who holds this token. Raises `Unauthenticated`."""
-    return await _bearer(context, access_token, "access")
+    user = await _bearer(context, access_token, "access")
+    bind_ids(user_id=user.id)
+    return user
 
 
 async def register(ctx: Context, new: NewUser) -> User:

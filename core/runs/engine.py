@@ -17,7 +17,7 @@ from core.db.session import Database, DatabaseUnavailable
 from core.errors import Unavailable
 from core.files.store import FileStore
 from core.ids import new_id
-from core.logs import get_logger
+from core.logs import bind_ids, forget_ids, get_logger
 from core.provider.client import ProviderClient
 from core.runs import store
 from core.runs.events import INTERNAL_ERROR, SERVER_STOPPED, Cursor, Event, EventKind, RunEnd
@@ -200,6 +200,7 @@ class RunEngine:
     async def _carry_out(self, run: Run, writer: AnswerWriter) -> None:
         end: RunEnd | None = None
         following: Run | None = None
+        bind_ids(run_id=run.id, thread_id=run.thread_id, user_id=run.owner_id)
         try:
             outcome = await writer.write()
             if outcome is not None:
@@ -207,10 +208,11 @@ class RunEngine:
             self._tell_end(run, end or await self._end_elsewhere(run))
         except Exception:
             # Not even the bare end can be stored: readers are told now, the row is ended at the next start.
-            _logger.exception("end of run cannot be saved", run_id=str(run.id))
+            _logger.exception("end of run cannot be saved")
             self._tell_end(run, RunEnd(RunStatus.FAILED, INTERNAL_ERROR, INTERNAL_SENTENCE))
         finally:
             del self._writers[run.id]
+            forget_ids()
             if following is not None:
                 self._launch(following)
             else:
@@ -239,13 +241,13 @@ class RunEngine:
             try:
                 return await self._db.write(work)
             except DatabaseUnavailable:
-                _logger.warning("end of run not saved yet", run_id=str(run.id), next_try_seconds=delay)
+                _logger.warning("end of run not saved yet", next_try_seconds=delay)
                 await asyncio.sleep(delay)
                 delay = min(delay * 2, LONGEST_RETRY_SECONDS)
             except Exception:
                 if outcome.error_code == INTERNAL_ERROR and not outcome.text:
                     raise
-                _logger.exception("end of run cannot be saved as it is", run_id=str(run.id))
+                _logger.exception("end of run cannot be saved as it is")
                 outcome = store.Outcome(
                     RunStatus.FAILED,
                     error_code=INTERNAL_ERROR,
@@ -277,6 +279,7 @@ class RunEngine:
 
     async def _claim(self, thread_id: UUID) -> None:
         run: Run | None = None
+        forget_ids()  # those of whoever made room
         try:
             run = await self._db.write(lambda session: store.claim_next(session, thread_id, self.process_id))
         except DatabaseUnavailable:

@@ -73,10 +73,10 @@ class AnswerWriter:
         except Fenced:
             return None
         except ProviderError as error:
-            _logger.info("provider failed", run_id=str(self.run.id), code=error.code)
+            _logger.info("provider failed", code=error.code)
             return self._outcome(RunStatus.FAILED, error.code, str(error))
         except Exception:
-            _logger.exception("run failed of an internal error", run_id=str(self.run.id))
+            _logger.exception("run failed of an internal error")
             return self._outcome(RunStatus.FAILED, INTERNAL_ERROR, INTERNAL_SENTENCE)
         return self._outcome(self._answer.status)
 

@@ -57,6 +57,7 @@ def test_every_answer_and_its_log_line_carry_the_same_request_id(server: ServerP
     request_id = response.headers["x-request-id"]
     line = server.wait_for_log(request_id=request_id)
     assert (line["path"], line["status"], line["method"]) == ("/api/threads", 200, "GET")
+    assert line["user_id"] == user.get("/api/auth/me").json()["id"]
 
 
 def test_no_secret_or_text_is_ever_logged(
