@@ -1,13 +1,10 @@
 """A real PostgreSQL server out of a wheel: no root and nothing installed needed."""
 
-import ctypes
 import importlib.util
 import os
 import queue
-import signal
 import socket
 import subprocess
-import sys
 import tempfile
 import threading
 from collections.abc import Iterator
@@ -15,8 +12,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from tests.processes import end_with_parent
+
 NOBODY = 65534
-PR_SET_PDEATHSIG = 1
 READY = "database system is ready to accept connections"
 
 
@@ -52,7 +50,7 @@ def postgresql() -> Iterator[str]:
             ],
             stderr=subprocess.PIPE,
             text=True,
-            preexec_fn=_end_with_parent,  # noqa: PLW1509 - it makes one system call and takes no lock
+            preexec_fn=end_with_parent,  # noqa: PLW1509 - it makes one system call and takes no lock
             **user,
         )
         ready: queue.Queue[bool] = queue.Queue()
@@ -75,11 +73,6 @@ def _read(server: subprocess.Popen[str], ready: queue.Queue[bool]) -> None:
             if READY in line:
                 ready.put(True)
     ready.put(False)
-
-
-def _end_with_parent() -> None:
-    if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
 
 
 def _free_port() -> int:

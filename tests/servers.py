@@ -13,6 +13,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from tests.clients import Client
+from tests.processes import end_with_parent
 
 SECRET = "a secret of the tests, long enough for HS256"
 PASSWORD = "correct horse battery"
@@ -67,6 +68,7 @@ class ServerProcess:
             env={**environment, **self._settings, "PYTHONPATH": str(Path(__file__).parents[1])},
             stderr=subprocess.PIPE,
             text=True,
+            preexec_fn=end_with_parent,  # noqa: PLW1509 - it makes one system call and takes no lock
         )
         listening: queue.Queue[int | None] = queue.Queue()
         self._tee = threading.Thread(target=self._keep_log, args=(self._process, listening), daemon=True)

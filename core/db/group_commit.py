@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from sqlalchemy import Connection, Engine
-from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import Session
 
 from core.logs import get_logger
@@ -21,6 +21,7 @@ from core.logs import get_logger
 Result = TypeVar("Result")
 
 MOST_JOBS_IN_A_COMMIT = 256
+ATTEMPTS = 3
 
 _logger = get_logger(__name__)
 
@@ -90,15 +91,28 @@ class GroupCommitWriter:
         return jobs, False
 
     def _commit(self, jobs: list[_Job]) -> None:
-        try:
-            with self._engine.begin() as connection:
+        for attempt in range(1, ATTEMPTS + 1):
+            begun = False
+            try:
+                with self._engine.begin() as connection:
+                    begun = True
+                    _run_all(connection, jobs)
+            except Exception as error:  # noqa: BLE001 - the thread must live; the waiters are told
+                if not begun and isinstance(error, OperationalError) and attempt < ATTEMPTS:
+                    continue  # another process held the lock all the time; nothing has run yet
+                # Nothing of the group is stored: a full disk, a lock that another process keeps.
+                _logger.warning("commit failed", jobs=len(jobs), error=type(error).__name__)
                 for job in jobs:
-                    _run_in_savepoint(connection, job)
-        except SQLAlchemyError as error:
-            # Nothing of the group is stored: a full disk, a lock that another process keeps.
-            _logger.warning("commit failed", jobs=len(jobs), error=type(error).__name__)
-            for job in jobs:
-                job.error = job.error or error
+                    job.error = job.error or error
+            return
+
+
+def _run_all(connection: Connection, jobs: list[_Job]) -> None:
+    for job in jobs:
+        _run_in_savepoint(connection, job)
+        if not getattr(connection.connection.dbapi_connection, "in_transaction", True):
+            # A full disk, say: SQLite has undone the jobs before this one, too.
+            raise OperationalError(None, None, job.error or RuntimeError("rolled back"))
 
 
 def _run_in_savepoint(connection: Connection, job: _Job) -> None:
@@ -107,6 +121,8 @@ def _run_in_savepoint(connection: Connection, job: _Job) -> None:
         with Session(connection, expire_on_commit=False, join_transaction_mode="create_savepoint") as session:
             job.result = job.work(session)
             session.commit()
+    except StopIteration as error:  # no future takes one
+        job.error = RuntimeError(repr(error))
     except BaseException as error:  # noqa: BLE001 - it is handed to the waiter, whatever it is
         job.error = error
 

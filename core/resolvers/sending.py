@@ -150,7 +150,7 @@ class _Sending:
         return SentMessage(with_attachments(self.session, [message])[0], to_run(run) if run else None)
 
     def _replay(self, thread: ThreadRow) -> SentMessage | None:
-        if self.new.idempotency_key is None:
+        if not self.new.idempotency_key:
             return None
         message = self.session.scalars(
             select(MessageRow).where(
@@ -197,7 +197,7 @@ class _Sending:
             text=text,
             attributes=self.new.metadata or {},
             correlation_id=self.new.correlation_id,
-            idempotency_key=self.new.idempotency_key,
+            idempotency_key=self.new.idempotency_key or None,
             request_digest=self.digest if self.new.idempotency_key else None,
         )
         append_message(self.session, thread, message)

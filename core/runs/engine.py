@@ -309,7 +309,8 @@ class RunEngine:
                 await self._checkpoint()
                 if not alone and loop.time() - reaped_at > REAP_SECONDS:
                     reaped_at = loop.time()
-                    await reap(self._db, self.process_id, lease_counts=True)
+                    self._waiting_threads.extend(await reap(self._db, self.process_id, lease_counts=True))
+                    self._start_waiting()
             except DatabaseUnavailable:
                 _logger.warning("checkpoint not saved: the database is not available")
             except Exception:

@@ -15,27 +15,28 @@ from core.runs.writer import STOPPED_SENTENCE
 _logger = get_logger(__name__)
 
 
-async def reap(db: Database, process_id: UUID, *, lease_counts: bool) -> int:
+async def reap(db: Database, process_id: UUID, *, lease_counts: bool) -> list[UUID]:
     """End every started run whose writer is gone: its saved text is kept, and it says what happened.
 
+    Gives the threads of these runs: what waits in them can go on.
     Queued runs are left alone; nothing of them is lost. A secret that waited in the dead process is:
     such a run ends too.
     """
     reaped = await db.write(lambda session: _reap(session, process_id, lease_counts=lease_counts))
     if reaped:
-        _logger.warning("ended the runs of a process that died", run_ids=reaped)
-    return len(reaped)
+        _logger.warning("ended the runs of a process that died", run_ids=list(reaped))
+    return list(reaped.values())
 
 
-def _reap(session: Session, process_id: UUID, *, lease_counts: bool) -> list[str]:
-    reaped = []
+def _reap(session: Session, process_id: UUID, *, lease_counts: bool) -> dict[str, UUID]:
+    reaped = {}
     for run in store.orphans(session, process_id, lease_counts=lease_counts):
         # A new epoch: should the writer only have been asleep, it can write no more.
         run.epoch += 1
         run.lease_owner = process_id
         session.flush()
         store.finish(session, run.id, run.epoch, _outcome(session, run))
-        reaped.append(str(run.id))
+        reaped[str(run.id)] = run.thread_id
     return reaped
 
 

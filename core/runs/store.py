@@ -81,6 +81,8 @@ def get(session: Session, run_id: UUID) -> Run:
 
 def claim_next(session: Session, thread_id: UUID, process_id: UUID) -> Run | None:
     """Claim the thread's first unfinished run if it waits; None if it is at work or there is none."""
+    # Who holds the thread's row decides: elsewhere than on SQLite, two could find the same run waiting.
+    session.execute(select(ThreadRow.id).where(ThreadRow.id == thread_id).with_for_update())
     row = session.scalars(
         select(RunRow)
         .where(RunRow.thread_id == thread_id, RunRow.finished_at.is_(None))
