@@ -56,7 +56,6 @@ def create_app(settings: Settings) -> FastAPI:
 
 def _middleware(settings: Settings) -> list[Middleware]:
     return [
-        Middleware(RequestLog),
         Middleware(
             CORSMiddleware,
             allow_origins=list(settings.cors_origins),
@@ -74,5 +73,7 @@ def _middleware(settings: Settings) -> list[Middleware]:
             allow_credentials=False,
             max_age=600,
         ),
+        # Inside CORS, so that browsers elsewhere can read its answer to an internal error.
+        Middleware(RequestLog),
         Middleware(BodyLimit, limit=settings.max_body_bytes),
     ]

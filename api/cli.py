@@ -10,7 +10,6 @@ import typer
 from api.app import create_app
 from api.demo import command as demo_command
 from api.pages import settings_page
-from api.server import check_exposure
 from api.server import serve as serve_app
 from core.db.migrate import migrate as migrate_database
 from core.errors import SettingsError
@@ -31,7 +30,6 @@ def serve(
 ) -> None:
     """Run the server, configured by CHAT_* variables and `.env`."""
     settings = load_settings()
-    check_exposure(settings, host)
     if workers > 1:
         raise SettingsError(
             "--workers: one process is all that an event log in memory allows; leave the option out"
@@ -58,11 +56,9 @@ def migrate() -> None:
 
 @app.command("export-schema")
 def export_schema(
-    directory: Annotated[
-        Path, typer.Argument(help="Where to write schema.graphql and openapi.json")
-    ] = Path(),
+    directory: Annotated[Path, typer.Argument(help="The root of the repository")] = Path(),
 ) -> None:
-    """Write the descriptions of both APIs, for code generators."""
+    """Write schema.graphql, openapi.json and docs/settings.md anew."""
     for name, text in schema_files().items():
         (directory / name).parent.mkdir(parents=True, exist_ok=True)
         (directory / name).write_text(text, encoding="utf-8")
@@ -70,8 +66,8 @@ def export_schema(
 
 
 def schema_files() -> dict[str, str]:
-    """The descriptions of both APIs with default settings, by file name."""
-    openapi = create_app(Settings(_env_file=None)).openapi()
+    """The files that are written from the code, by name, whatever this process's settings."""
+    openapi = create_app(Settings.model_construct()).openapi()
     return {
         "schema.graphql": graphql_schema.as_str() + "\n",
         "openapi.json": json.dumps(openapi, indent=2, ensure_ascii=False) + "\n",

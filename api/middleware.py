@@ -3,12 +3,15 @@
 import time
 from typing import Any
 
+from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from core.ids import new_id
 from core.logs import bind_ids, forget_ids, get_logger
 
 _logger = get_logger("access")
+
+INTERNAL_ERROR = JSONResponse({"detail": "Internal Server Error"}, 500)
 
 
 class RequestLog:
@@ -37,6 +40,11 @@ class RequestLog:
 
         try:
             await self._app(scope, receive, send_with_id)
+        except Exception:
+            _logger.exception("internal error")
+            if status:
+                raise  # the answer has begun: only the connection's end can tell
+            await INTERNAL_ERROR(scope, receive, send_with_id)
         finally:
             _logger.info(
                 "request",

@@ -19,6 +19,7 @@ _logger = get_logger(__name__)
 
 # Beyond the runs' own grace: their last events have to reach the readers.
 FAREWELL_SECONDS = 5
+FORCE_POLL_SECONDS = 0.1
 LARGEST_WEBSOCKET_MESSAGE = 1024 * 1024
 
 
@@ -33,6 +34,7 @@ def check_exposure(settings: Settings, host: str) -> None:
 
 def serve(settings: Settings, *, host: str, port: int, on_started: Callable[[], None] = lambda: None) -> None:
     """Serve until SIGTERM or Ctrl-C, then drain. Raises `SettingsError` if it cannot start."""
+    check_exposure(settings, host)
     configure_logging(settings.log_level)
     bound = _bind(host, port)
     app = create_app(settings)
@@ -73,9 +75,18 @@ class _DrainingServer(uvicorn.Server):
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """Drain the runs beside uvicorn's own shutdown, which waits for the readers."""
-        drain = asyncio.create_task(self._services.runs.drain(self._services.settings.shutdown_grace_seconds))
+        runs, settings = self._services.runs, self._services.settings
+        drain = asyncio.create_task(runs.drain(settings.shutdown_grace_seconds))
+        impatience = asyncio.create_task(self._stop_when_forced())
         await super().shutdown(sockets)
         await drain
+        impatience.cancel()
+
+    async def _stop_when_forced(self) -> None:
+        """On a second Ctrl-C, do not wait for running answers any longer."""
+        while not self.force_exit:  # noqa: ASYNC110 - a signal handler sets it, on no loop
+            await asyncio.sleep(FORCE_POLL_SECONDS)
+        self._services.runs.stop_now()
 
     @contextmanager
     def capture_signals(self) -> Iterator[None]:

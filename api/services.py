@@ -1,16 +1,14 @@
 """The parts of one process, started in order and stopped in reverse."""
 
-from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager
-
-from filelock import FileLock, Timeout
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 
 from core.auth.passwords import Passwords
 from core.auth.tokens import Tokens
 from core.context import Services
 from core.db.migrate import migrate
 from core.db.session import Database
-from core.errors import SettingsError
+from core.db.sole import sole_server
 from core.files.store import FileStore
 from core.logs import get_logger
 from core.provider.client import ProviderClient
@@ -25,14 +23,14 @@ _logger = get_logger(__name__)
 async def running_services(settings: Settings) -> AsyncIterator[Services]:
     """Migrate, open everything, go on with what waits; at the end drain and close.
 
-    Raises `SettingsError` if another server works on this SQLite file.
+    Raises `SettingsError` if another server works on this database.
     """
     if settings.jwt_secret_key == DEFAULT_SECRET:
         _logger.warning("CHAT_JWT_SECRET_KEY is the default: anybody who reaches this server can sign in")
     db = Database(settings.database_url)
     try:
-        with _alone(db):
-            migrate(settings.database_url)
+        migrate(settings.database_url)
+        with sole_server(settings.database_url):
             files = FileStore(settings.attachments_storage_dir)
             provider = ProviderClient(settings)
             log = MemoryLog(
@@ -49,23 +47,3 @@ async def running_services(settings: Settings) -> AsyncIterator[Services]:
                 passwords.close()
     finally:
         db.close()
-
-
-@contextmanager
-def _alone(db: Database) -> Iterator[None]:
-    """Hold the SQLite file: with a log in memory, a second server would not see this one's streams."""
-    if db.file is None:
-        yield
-        return
-    lock = FileLock(f"{db.file}.lock", timeout=0)
-    try:
-        lock.acquire()
-    except Timeout:
-        raise SettingsError(
-            f"CHAT_DATABASE_URL: another gwp-chat server is working on {db.file}; stop it first, "
-            "or give this one a database of its own"
-        ) from None
-    try:
-        yield
-    finally:
-        lock.release()

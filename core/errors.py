@@ -160,6 +160,12 @@ class QueueFull(CoreError):
         )
 
 
+class AnswerStopped(CoreError):
+    """The server stopped in mid-answer; the question is stored, so sending again would ask twice."""
+
+    code = "SERVER_STOPPED"
+
+
 class Unavailable(CoreError):
     """A part is switched off or out of reach for now; nothing was stored."""
 

@@ -4,6 +4,7 @@ from typing import Any
 
 import strawberry
 from starlette.requests import HTTPConnection
+from starlette.websockets import WebSocket
 from strawberry.fastapi import BaseContext
 
 from core.context import Context, Services
@@ -14,7 +15,7 @@ BEARER = "bearer "
 
 
 class GraphQLContext(BaseContext):
-    """One operation's connection; who is calling is looked up once, when first asked."""
+    """The connection of an operation: one request, or a socket that carries many operations."""
 
     def __init__(self, services: Services) -> None:
         super().__init__()
@@ -26,9 +27,10 @@ class GraphQLContext(BaseContext):
         if self._context is None:
             anonymous = self._services.context(None)
             token = self._token()
-            self._context = (
-                self._services.context(await authenticate(anonymous, token)) if token else anonymous
-            )
+            context = self._services.context(await authenticate(anonymous, token)) if token else anonymous
+            if isinstance(self.request, WebSocket):
+                return context  # a socket outlives tokens: ask again each time
+            self._context = context
         return self._context
 
     async def core_or_anonymous(self) -> Context:

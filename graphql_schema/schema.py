@@ -1,7 +1,10 @@
 """The schema: composition only."""
 
 import strawberry
+from graphql import GraphQLError
+from strawberry.extensions import MaxTokensLimiter
 from strawberry.tools import merge_types
+from strawberry.types import ExecutionContext
 
 from graphql_schema.auth import AuthMutation, AuthQuery
 from graphql_schema.errors import TypedErrors
@@ -18,6 +21,20 @@ Mutation = merge_types(
     "Mutation", (AuthMutation, ThreadMutation, MessageMutation, RunMutation, ProviderThreadMutation)
 )
 
-schema = strawberry.Schema(
-    query=Query, mutation=Mutation, subscription=RunSubscription, extensions=[TypedErrors]
+# Parsing holds the event loop: a document of megabytes would stop every stream.
+MOST_TOKENS = 2000
+
+
+class _Schema(strawberry.Schema):
+    def process_errors(
+        self, errors: list[GraphQLError], execution_context: ExecutionContext | None = None
+    ) -> None:
+        """Log nothing here: the messages quote the caller's document, passwords included."""
+
+
+schema = _Schema(
+    query=Query,
+    mutation=Mutation,
+    subscription=RunSubscription,
+    extensions=[TypedErrors, lambda: MaxTokensLimiter(max_token_count=MOST_TOKENS)],
 )

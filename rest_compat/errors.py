@@ -9,6 +9,7 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 
 from core.errors import (
+    AnswerStopped,
     Conflict,
     CoreError,
     InvalidInput,
@@ -36,6 +37,7 @@ _STATUS: Sequence[tuple[type[CoreError], int]] = (
     (QueueFull, 429),
     (ProviderError, 502),
     (Unavailable, 503),
+    (AnswerStopped, 503),
 )
 
 
@@ -58,7 +60,7 @@ def add_error_handlers(app: FastAPI) -> None:
         headers = {}
         if status == 401:  # noqa: PLR2004
             headers["WWW-Authenticate"] = "Bearer"
-        elif status in (429, 503):
+        elif isinstance(error, QueueFull | Unavailable):
             headers["Retry-After"] = RETRY_SECONDS
         return JSONResponse({"detail": INTERNAL if status == 500 else str(error)}, status, headers)  # noqa: PLR2004
 
@@ -66,10 +68,6 @@ def add_error_handlers(app: FastAPI) -> None:
     async def validation_error(_request: Request, error: RequestValidationError) -> JSONResponse:
         # Without `input`: it would echo passwords and whole bodies back.
         return JSONResponse({"detail": [_without_input(item) for item in error.errors()]}, 422)
-
-    @app.exception_handler(Exception)
-    async def internal_error(_request: Request, _error: Exception) -> JSONResponse:
-        return JSONResponse({"detail": INTERNAL}, 500)
 
 
 def _without_input(item: Any) -> dict[str, Any]:

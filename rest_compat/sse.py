@@ -13,8 +13,11 @@ from fastapi import Response
 from starlette.types import Receive, Scope, Send
 
 from core.db.records import RunStatus
+from core.logs import get_logger
 from core.runs.events import Batch, Cursor, Event, EventKind, RunEnd, Snapshot
 from core.runs.log import Reader
+
+_logger = get_logger(__name__)
 
 DONE = b"data: [DONE]\n\n"
 
@@ -176,10 +179,15 @@ class RunStream(EventStream):
             return
         while not reader.done:
             update = await reader.next(self._heartbeat_seconds)
-            if update is None:
-                body = self._frames.heartbeat(reader.status)
-            else:
-                body = self._frames.update(update, reader.cursor.epoch)
+            try:
+                body = (
+                    self._frames.heartbeat(reader.status)
+                    if update is None
+                    else self._frames.update(update, reader.cursor.epoch)
+                )
+            except StreamBroken:
+                _logger.info("reader let go: it was too slow for this format")
+                break
             await send({"type": "http.response.body", "body": body, "more_body": True})
         await send({"type": "http.response.body", "body": b""})
 

@@ -17,7 +17,7 @@ def database_url(text: str) -> URL:
     """The URL with the driver that we use; takes the plain forms. Raises `SettingsError`."""
     try:
         url = make_url(text)
-    except ArgumentError:
+    except (ArgumentError, ValueError):
         raise SettingsError("CHAT_DATABASE_URL: this is not a database URL") from None
     if url.get_backend_name() in ("postgresql", "postgres"):
         return url.set(drivername="postgresql+psycopg")
@@ -44,17 +44,28 @@ def reader_engine(url: URL, *, pool_size: int) -> Engine:
 
 
 def _postgresql_engine(url: URL, pool_size: int) -> Engine:
-    return create_engine(url, pool_size=pool_size, max_overflow=0, pool_pre_ping=True, pool_recycle=1800)
+    return create_engine(
+        url,
+        pool_size=pool_size,
+        max_overflow=0,
+        pool_pre_ping=True,
+        pool_recycle=1800,
+        hide_parameters=True,  # they are users' texts, and errors are logged
+    )
 
 
 def _sqlite_engine(url: URL, *, pool_size: int, begin: str, query_only: bool = False) -> Engine:
     file = sqlite_file(url)
     if file is not None:
-        file.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            file.parent.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise SettingsError(f"CHAT_DATABASE_URL: {error.strerror}: {error.filename}") from None
     engine = create_engine(
         url,
         pool_size=pool_size,
         max_overflow=0,
+        hide_parameters=True,  # they are users' texts, and errors are logged
         # The driver's own implicit BEGIN would come too late for BEGIN IMMEDIATE and savepoints.
         connect_args={"timeout": BUSY_TIMEOUT_SECONDS, "isolation_level": None, "check_same_thread": False},
     )

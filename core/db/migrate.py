@@ -9,8 +9,10 @@ from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, text
+from sqlalchemy.exc import OperationalError
 
 from core.db.engines import database_url, writer_engine
+from core.errors import SettingsError
 
 # Any number that no other user of the database takes; PostgreSQL keeps advisory locks by number.
 _LOCK = 0x67777063
@@ -19,13 +21,18 @@ _LOCK = 0x67777063
 def migrate(url: str) -> str:
     """Apply what is missing, in one transaction, and return the revision reached.
 
-    A second process waits for the first and then finds nothing to do.
+    A second process waits for the first and then finds nothing to do. Raises `SettingsError` if the
+    database cannot be reached or written.
     """
-    with _locked(url) as connection:
-        config = _config()
-        config.attributes["connection"] = connection
-        command.upgrade(config, "head")
-        return current_revision(connection) or ""
+    try:
+        with _locked(url) as connection:
+            config = _config()
+            config.attributes["connection"] = connection
+            command.upgrade(config, "head")
+            return current_revision(connection) or ""
+    except OperationalError as error:
+        reason = " ".join(str(error.orig).split())
+        raise SettingsError(f"CHAT_DATABASE_URL: the database cannot be used: {reason}") from error
 
 
 def is_current(url: str) -> bool:

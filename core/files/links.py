@@ -17,8 +17,8 @@ def stored_url(api_prefix: str, stored_name: str) -> str:
 
 def safe_external_url(url: str | None) -> str | None:
     """`url` if a browser may follow it: http(s), or a path of this site; never `javascript:`."""
-    if url is None:
-        return None
+    if url is None or any(character <= " " or character == "\x7f" for character in url):
+        return None  # browsers drop control characters and then read another address
     if url.lower().startswith(("https://", "http://")) or (
         url.startswith("/") and url[1:2] not in ("/", "\\")
     ):

@@ -7,6 +7,11 @@ import secrets
 from collections.abc import AsyncIterator
 from pathlib import Path, PurePosixPath
 
+from core.errors import Unavailable
+from core.logs import get_logger
+
+_logger = get_logger(__name__)
+
 NAME = re.compile(r"[0-9a-f]{32}(\.[a-z0-9]{1,8})?")
 PIECE = 256 * 1024
 
@@ -21,6 +26,15 @@ def new_name(filename: str) -> str:
     return secrets.token_hex(16) + (extension if re.fullmatch(r"\.[a-z0-9]{1,8}", extension) else "")
 
 
+class StorageUnavailable(Unavailable):
+    """The bytes could not be stored or read: a full disk, a directory that is gone."""
+
+    code = "STORAGE_UNAVAILABLE"
+
+    def __init__(self) -> None:
+        super().__init__("The file storage is not available; try again")
+
+
 class FileStore:
     """Keeps files under names made by `new_name`; any other name is missing."""
 
@@ -28,19 +42,29 @@ class FileStore:
         self._directory = directory
 
     async def save(self, name: str, content: bytes) -> None:
-        """Store `content` so that it survives a power cut. Raises OSError."""
-        await asyncio.to_thread(self._save, name, content)
+        """Store `content` so that it survives the end of this process. Raises `StorageUnavailable`."""
+        try:
+            await asyncio.to_thread(self._save, name, content)
+        except OSError as error:
+            raise StorageUnavailable from error
 
     async def load(self, name: str) -> bytes:
-        """All bytes of a file. Raises `FileMissing`."""
-        return await asyncio.to_thread(self._load, name)
+        """All bytes of a file. Raises `FileMissing`, `StorageUnavailable`."""
+        try:
+            return await asyncio.to_thread(self._path(name).read_bytes)
+        except FileNotFoundError:
+            raise FileMissing(name) from None
+        except OSError as error:
+            raise StorageUnavailable from error
 
     async def stream(self, name: str) -> AsyncIterator[bytes]:
-        """The bytes of a file, piece by piece. Raises `FileMissing` at the first piece."""
+        """The bytes of a file, piece by piece. Raises `FileMissing`, `StorageUnavailable` at the first."""
         try:
             file = await asyncio.to_thread(self._path(name).open, "rb")
         except FileNotFoundError:
             raise FileMissing(name) from None
+        except OSError as error:
+            raise StorageUnavailable from error
         try:
             while piece := await asyncio.to_thread(file.read, PIECE):
                 yield piece
@@ -48,20 +72,17 @@ class FileStore:
             file.close()
 
     async def delete(self, name: str) -> None:
-        """Remove a file; a missing one is fine."""
-        await asyncio.to_thread(self._path(name).unlink, missing_ok=True)
+        """Remove a file that nothing refers to; one that cannot be removed is left, and logged."""
+        try:
+            await asyncio.to_thread(self._path(name).unlink, missing_ok=True)
+        except OSError as error:
+            _logger.warning("file not removed", name=name, error=type(error).__name__)
 
     def _path(self, name: str) -> Path:
         if not NAME.fullmatch(name):
             raise FileMissing(name)
         # Two levels keep directories small enough to list.
         return self._directory / name[:2] / name
-
-    def _load(self, name: str) -> bytes:
-        try:
-            return self._path(name).read_bytes()
-        except FileNotFoundError:
-            raise FileMissing(name) from None
 
     def _save(self, name: str, content: bytes) -> None:
         path = self._path(name)

@@ -1,5 +1,7 @@
 """The client of an OpenAI-compatible provider."""
 
+import asyncio
+import functools
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass
@@ -96,7 +98,10 @@ class ProviderClient:
     async def _open(self, request: ChatRequest) -> AsyncIterator[httpx.Response]:
         while True:
             asked_for_usage = self._include_usage
-            async with self._send(self._post(request, include_usage=asked_for_usage)) as response:
+            # Files make large bodies, and writing those takes long enough to be felt by everybody.
+            has_files = any(message.files for message in request.messages)
+            post = functools.partial(self._post, request, include_usage=asked_for_usage)
+            async with self._send(await asyncio.to_thread(post) if has_files else post()) as response:
                 try:
                     await _raise_for_status(response)
                 except ProviderRefused as error:

@@ -19,18 +19,12 @@ def own_thread(
     session: Session, user: User, thread_id: UUID, *, deleted_too: bool = False, lock: bool = False
 ) -> ThreadRow:
     """The caller's thread. Raises `ThreadNotFound`, or `NotAllowed` outside the caller's allow lists."""
-    query = (
-        select(ThreadRow, ScopeRow)
-        .join(ScopeRow, ScopeRow.id == ThreadRow.scope_id)
-        .where(ThreadRow.id == thread_id, ThreadRow.owner_id == user.id)
-    )
-    if lock:
-        query = query.with_for_update(of=ThreadRow)
-    found = session.execute(query).one_or_none()
-    if found is None or (found[0].is_deleted and not deleted_too):
+    query = select(ThreadRow).where(ThreadRow.id == thread_id, ThreadRow.owner_id == user.id)
+    # The scope is read after the lock: while we waited, the thread may have moved to another.
+    thread = session.scalars(query.with_for_update() if lock else query).one_or_none()
+    if thread is None or (thread.is_deleted and not deleted_too):
         raise ThreadNotFound
-    thread, scope = found
-    scope_value(scope).check(user)
+    scope_value(session.get_one(ScopeRow, thread.scope_id)).check(user)
     return thread
 
 

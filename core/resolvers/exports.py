@@ -1,6 +1,7 @@
 """Exports: a thread as a file."""
 
 import asyncio
+from concurrent.futures import ThreadPoolExecutor
 from uuid import UUID
 
 from sqlalchemy import select
@@ -11,6 +12,9 @@ from core.db.messages import attachments_of_thread
 from core.db.models import MessageRow
 from core.exports import Entry, ExportedFile, ExportFormat, Transcript, render
 from core.resolvers.access import own_thread
+
+# Their own threads: rendering takes seconds, and nothing else should wait for it.
+_RENDERERS = ThreadPoolExecutor(2, thread_name_prefix="export")
 
 
 async def export_thread(ctx: Context, thread_id: UUID, export_format: ExportFormat) -> ExportedFile:
@@ -36,4 +40,4 @@ async def export_thread(ctx: Context, thread_id: UUID, export_format: ExportForm
         return Transcript(thread.title or "", thread.created_at, entries)
 
     transcript = await ctx.db.read(work)
-    return await asyncio.to_thread(render, transcript, export_format)
+    return await asyncio.get_running_loop().run_in_executor(_RENDERERS, render, transcript, export_format)

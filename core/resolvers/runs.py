@@ -9,7 +9,7 @@ from core.context import Context
 from core.db.mapping import to_run
 from core.db.models import MessageRow, RunRow
 from core.db.records import Run, RunStatus
-from core.errors import CoreError, ProviderError, RunNotFound, ThreadNotFound, Unavailable
+from core.errors import AnswerStopped, CoreError, ProviderError, RunNotFound, ThreadNotFound, Unavailable
 from core.resolvers.access import own_thread
 from core.runs.events import SERVER_STOPPED, Batch, Cursor, RunEnd
 from core.runs.log import Reader
@@ -67,7 +67,7 @@ def raise_failure(end: RunEnd) -> None:
         return
     sentence = end.error or "LLM provider error"
     if end.error_code == SERVER_STOPPED:
-        raise Unavailable(sentence)
+        raise AnswerStopped(sentence)
     if end.is_our_fault:
         raise CoreError(sentence)
     raise ProviderError(sentence)

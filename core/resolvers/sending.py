@@ -11,7 +11,6 @@ from typing import Any
 from uuid import UUID
 
 from sqlalchemy import select
-from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from core.auth.permissions import check_model
@@ -108,19 +107,16 @@ async def _send(ctx: Context, thread_id: UUID, new: NewMessage) -> SentMessage:
         def work(session: Session) -> SentMessage:
             return _Sending(ctx, session, new, text, kept, digest).send(thread_id, run_id, user_id, claim)
 
-        try:
-            sent = await ctx.db.write(work)
-        except IntegrityError:  # another process stored this key meanwhile: now it is found
-            sent = await ctx.db.write(work)
+        sent = await ctx.db.write(work)
         return sent
     finally:
-        if sent is None or sent.is_replay:
-            for file in kept:
-                await ctx.files.delete(file.stored_name)
         if sent is not None and sent.run is not None and not sent.is_replay:
             ctx.runs.accept(sent.run, claim)
         elif ctx.settings.llm_enabled:
             ctx.runs.abandon(run_id, claim)
+        if sent is None or sent.is_replay:
+            for file in kept:
+                await ctx.files.delete(file.stored_name)
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,6 +172,7 @@ class _Sending:
             if self.ctx.settings.llm_enabled:
                 raise ModelRequired
             return "", self.new.model_label
+        check_length("model", model, LONGEST_MODEL)
         check_model(self.ctx.user, model, agents_are_models=self.ctx.settings.agents_are_models)
         label = self.new.model_label
         if label is None and model == remembered:

@@ -21,6 +21,7 @@ class Answer:
 
     def __init__(self) -> None:
         self._texts: list[str] = []
+        self._length = 0
         self._saved = 0
         self.response_id: str | None = None
         self.conversation_id: str | None = None
@@ -55,6 +56,7 @@ class Answer:
             raw = _with_content(raw, text)
         if text:
             self._texts.append(text)
+            self._length += len(text)
         return Event(EventKind.CHUNK, raw=raw, text=text)
 
     @property
@@ -95,7 +97,7 @@ class Answer:
 
     def _news_in(self, whole: str | None) -> str:
         """What a complete message adds to the deltas before it; it usually repeats them."""
-        if not whole:
+        if not whole or len(whole) <= self._length:
             return ""
         so_far = "".join(self._texts)
         return whole[len(so_far) :] if whole.startswith(so_far) else ""

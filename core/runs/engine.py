@@ -87,13 +87,17 @@ class RunEngine:
         if self._tasks and not self._stopping:
             _logger.info("draining", at_work=len(self._tasks), grace_seconds=grace_seconds)
             await self._quiet(grace_seconds)
-        self._stopping = True
-        for writer in list(self._writers.values()):
-            writer.stop(Stop.SHUTDOWN)
+        self.stop_now()
         await self._quiet(LONGEST_RETRY_SECONDS)
         if self._clock_task is not None:
             self._clock_task.cancel()
             await asyncio.wait([self._clock_task])
+
+    def stop_now(self) -> None:
+        """End every answer at once and save what it has; what starts from now on ends as well."""
+        self._stopping = True
+        for writer in list(self._writers.values()):
+            writer.stop(Stop.SHUTDOWN)
 
     async def _quiet(self, seconds: float) -> None:
         """Return when nothing is at work, what starts meanwhile included, or after `seconds`."""
@@ -180,8 +184,8 @@ class RunEngine:
             self._start_waiting()
         elif (writer := self._writers.get(run.id)) is not None:  # it was started in between
             writer.stop(Stop.CANCELLED)
-        else:  # it was claimed in between, and is about to start
-            self._cancelled_early.add(run.id)
+        elif not (await self._db.read(lambda session: store.get(session, run.id))).status.is_final:
+            self._cancelled_early.add(run.id)  # it was claimed in between, and is about to start
 
     # --- one run ---------------------------------------------------------------------------
 
@@ -271,6 +275,7 @@ class RunEngine:
     def _start_waiting(self) -> None:
         while (
             self._waiting_threads
+            and self._settings.llm_enabled
             and self._reserved < self._settings.max_concurrent_runs
             and not self._draining
         ):
@@ -285,6 +290,8 @@ class RunEngine:
         except DatabaseUnavailable:
             self._waiting_threads.append(thread_id)
             await asyncio.sleep(LONGEST_RETRY_SECONDS)
+        except Exception:
+            _logger.exception("queued run not started", thread_id=str(thread_id))
         finally:
             if run is not None:
                 self._launch(run)

@@ -30,6 +30,7 @@ class _Log:
         self.status = RunStatus.QUEUED
         self.ended_at: float | None = None
         self.size = 0
+        self.text_size = 0
         self._limit = limit
         self._waiters: set[asyncio.Future[None]] = set()
 
@@ -42,6 +43,7 @@ class _Log:
             self.size += len(event.raw) + EVENT_OVERHEAD
             if event.text:
                 self.texts.append(event.text)
+                self.text_size += len(event.text)
             self._note(event)
         self.events.extend(events)
         if self.size > self._limit:
@@ -173,12 +175,12 @@ class MemoryLog:
     def purge(self) -> None:
         """See `EventLog.purge`."""
         oldest_kept = time.monotonic() - self._retention
-        size = sum(log.size for log in self._ended.values())
+        size = sum(log.size + log.text_size for log in self._ended.values())
         while self._ended:
             run_id, log = next(iter(self._ended.items()))
             if (log.ended_at or 0) > oldest_kept and size <= self._retained_bytes:
                 return
-            size -= log.size
+            size -= log.size + log.text_size
             self.forget(run_id)
 
 

@@ -91,6 +91,8 @@ def claim_next(session: Session, thread_id: UUID, process_id: UUID) -> Run | Non
     ).one_or_none()
     if row is None or row.status != RunStatus.QUEUED:
         return None
+    if row.is_secret and row.lease_owner != process_id:
+        return None  # only its process knows the text
     _give(row, process_id)
     session.execute(
         update(MessageRow)
@@ -189,7 +191,8 @@ def orphans(session: Session, process_id: UUID, *, lease_counts: bool) -> Sequen
         or_(RunRow.status.in_(_STARTED), RunRow.is_secret),
     )
     if lease_counts:
-        wanted = wanted.where(RunRow.lease_expires_at < now())
+        # A queued secret has no lease: with its process, its text is gone.
+        wanted = wanted.where(or_(RunRow.lease_expires_at < now(), RunRow.lease_expires_at.is_(None)))
     return session.scalars(wanted).all()
 
 

@@ -1,14 +1,17 @@
 """Writing one answer: from the provider's chunks to the log, and to what is stored."""
 
 import asyncio
+import functools
+from collections.abc import Awaitable, Callable
 from contextlib import aclosing
 from dataclasses import dataclass
 from datetime import datetime
 from enum import Enum
+from typing import TypeVar
 
 from core.db.models import now
 from core.db.records import Run, RunStatus
-from core.db.session import Database
+from core.db.session import Database, DatabaseUnavailable
 from core.errors import ProviderError
 from core.files.store import FileStore
 from core.logs import get_logger
@@ -24,6 +27,9 @@ from core.settings import Settings
 
 STOPPED_SENTENCE = "The server stopped while this answer was being written; what had arrived was kept"
 INTERNAL_SENTENCE = "Internal error"
+RETRY_SECONDS = 0.5
+
+Result = TypeVar("Result")
 
 _logger = get_logger(__name__)
 
@@ -99,13 +105,13 @@ class AnswerWriter:
     async def _stream(self) -> None:
         tools, run = self._tools, self.run
         self._append([Event(EventKind.RUNNING)])
-        request = await load_request(tools.db, tools.files, run, self._secret_text)
+        request = await _patiently(lambda: load_request(tools.db, tools.files, run, self._secret_text))
         self._secret_text = None
         async with aclosing(tools.provider.stream_chat(request)) as batches:
             async for chunks in batches:
                 for chunk in chunks:
                     if chunk.attachments:
-                        await self._files.keep(chunk)
+                        await _patiently(functools.partial(self._files.keep, chunk))
                 self._take(chunks)
 
     def _take(self, chunks: list[Chunk]) -> None:
@@ -144,3 +150,12 @@ class AnswerWriter:
             last_seq=self._last_seq + 1,
             first_token_at=self._first_token_at,
         )
+
+
+async def _patiently(work: Callable[[], Awaitable[Result]]) -> Result:
+    """The result of `work`, tried again for as long as the database is away."""
+    while True:
+        try:
+            return await work()
+        except DatabaseUnavailable:
+            await asyncio.sleep(RETRY_SECONDS)

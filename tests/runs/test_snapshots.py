@@ -3,10 +3,12 @@
 import socket
 from collections.abc import Iterator
 from contextlib import suppress
+from uuid import UUID
 
 import httpx
 import pytest
 
+from core.runs.events import Cursor
 from tests.clients import DONE, Client, chunks
 from tests.conftest import unique
 from tests.provider.client import ProviderProcess
@@ -170,7 +172,7 @@ def test_a_finished_run_is_answered_after_a_restart(forgetful: ServerProcess) ->
     assert forgetful.stop() == 0
     with forgetful.start().admin() as client:
         again = events(client, run_id)
-        rest = events(client, run_id, after=told[3].cursor)
+        rest = events(client, run_id, after=Cursor(epoch=1, seq=2).encode(UUID(run_id)))
 
         assert text_of(again) == "Again, please"
         assert rest == again
