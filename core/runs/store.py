@@ -38,7 +38,7 @@ class Outcome:
     conversation_id: str | None = None
     prompt_tokens: int | None = None
     completion_tokens: int | None = None
-    awaits_secret: bool = False
+    asked_for_secret: bool = False
     provider_said_so: bool = False
     last_seq: int = 0
     first_token_at: datetime | None = None
@@ -131,6 +131,12 @@ def checkpoint(session: Session, progress: Iterable[Progress]) -> set[UUID]:
     return lost
 
 
+def expect_secret(session: Session, run_id: UUID, epoch: int) -> None:
+    """Note that this run asks for a secret: from now on the next message of its thread is one."""
+    thread_id = session.scalar(select(RunRow.thread_id).where(RunRow.id == run_id, RunRow.epoch == epoch))
+    session.execute(update(ThreadRow).where(ThreadRow.id == thread_id).values(awaits_secret=True))
+
+
 def finish(
     session: Session, run_id: UUID, epoch: int, outcome: Outcome, *, only_queued: bool = False
 ) -> RunEnd | None:
@@ -156,9 +162,11 @@ def finish(
     run.first_token_at = outcome.first_token_at
     run.finished_at = now()
     run.lease_expires_at = None
-    # A secret that did not get through will be typed again, and must be a secret then, too.
-    not_taken = run.is_secret and outcome.status in (RunStatus.FAILED, RunStatus.CANCELLED)
-    thread.awaits_secret = outcome.awaits_secret or not_taken
+    if run.is_secret and outcome.status in (RunStatus.FAILED, RunStatus.CANCELLED):
+        # A secret that did not get through will be typed again, and must be a secret then, too.
+        thread.awaits_secret = True
+    elif outcome.asked_for_secret and outcome.status is RunStatus.COMPLETED:
+        thread.awaits_secret = False  # the agent went on without it
     session.execute(delete(RunPartRow).where(RunPartRow.run_id == run_id))
     if outcome.conversation_id and len(outcome.conversation_id) <= LONGEST_CONVERSATION_ID:
         _remember_conversation(session, run, outcome.conversation_id)

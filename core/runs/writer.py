@@ -17,6 +17,7 @@ from core.files.store import FileStore
 from core.logs import get_logger
 from core.provider.chunks import Chunk
 from core.provider.client import ProviderClient
+from core.runs import store
 from core.runs.answer import Answer, storable
 from core.runs.events import INTERNAL_ERROR, SERVER_STOPPED, Event, EventKind
 from core.runs.files import AnswerFiles
@@ -64,6 +65,7 @@ class AnswerWriter:
         self._files = AnswerFiles(tools.db, tools.files, tools.settings.api_prefix, run.thread_id, run.id)
         self._first_token_at: datetime | None = None
         self._last_seq = 1
+        self._asked_for_secret = False
         self._stopped: Stop | None = None
         self._work: asyncio.Task[None] | None = None
 
@@ -112,14 +114,21 @@ class AnswerWriter:
                 for chunk in chunks:
                     if chunk.attachments:
                         await _patiently(functools.partial(self._files.keep, chunk))
-                self._take(chunks)
+                await self._take(chunks)
 
-    def _take(self, chunks: list[Chunk]) -> None:
+    async def _take(self, chunks: list[Chunk]) -> None:
         if not chunks:
             return
         events = [self._answer.take(chunk) for chunk in chunks]
         if self._first_token_at is None and self._answer.has_text:
             self._first_token_at = now()
+        if self._answer.awaits_secret and not self._asked_for_secret:
+            # Before anybody sees the question: an answer to it may come before this run has ended.
+            run = self.run
+            await _patiently(
+                lambda: self._tools.db.write(lambda session: store.expect_secret(session, run.id, run.epoch))
+            )
+            self._asked_for_secret = True
         self._append(events)
 
     def _append(self, events: list[Event]) -> None:
@@ -145,7 +154,7 @@ class AnswerWriter:
             conversation_id=answer.conversation_id,
             prompt_tokens=answer.prompt_tokens,
             completion_tokens=answer.completion_tokens,
-            awaits_secret=ended_well and status is RunStatus.INTERRUPTED and answer.awaits_secret,
+            asked_for_secret=self._asked_for_secret,
             provider_said_so=answer.provider_said_so,
             last_seq=self._last_seq + 1,
             first_token_at=self._first_token_at,
