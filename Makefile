@@ -26,7 +26,7 @@ format: $(VENV)/.dev ## Format the code and mend what can be mended
 	@$(BIN)/ruff format .
 	@$(BIN)/ruff check --fix .
 
-schema: $(VENV)/.demo ## Write schema.graphql and openapi.json anew
+schema: $(VENV)/.demo ## Write schema.graphql, openapi.json and docs/settings.md anew
 	@$(BIN)/gwp-chat export-schema
 
 lock: ## Resolve the dependencies anew and pin them in constraints.txt

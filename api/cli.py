@@ -40,7 +40,7 @@ def serve(
 @app.command()
 def demo(
     host: Host = "127.0.0.1",
-    port: Port = 8009,
+    port: Annotated[int, typer.Option(help="Port to listen on", min=1, max=65535)] = 8009,
     model_port: Annotated[int, typer.Option(help="Port of the embedded model", min=1, max=65535)] = 8080,
     data_dir: Annotated[Path, typer.Option(help="Where the demo keeps everything")] = Path("data"),
 ) -> None:

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 from typing import Annotated, Literal
+from urllib.parse import urlsplit
 
 from pydantic import BeforeValidator, Field, ValidationError, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
@@ -52,14 +53,25 @@ class Settings(BaseSettings):
         "input", description="Attachments as `input_image`/`input_file` or as OpenAI's own parts"
     )
 
-    search_enabled: bool = Field(True, description="Embedding-based search and indexing")
-    embedding_model_name: str = Field(
-        "intfloat/multilingual-e5-large", description="Model used for embeddings"
+    search_enabled: bool = Field(
+        True, description="Embedding-based search and indexing (search is not in this version yet)"
     )
-    embedding_batch_size: int = Field(8, ge=1, description="Texts embedded at once")
-    embedding_device: OptionalText = Field(None, description="Device for embeddings, such as `cuda`")
-    chroma_persist_directory: Path = Field(Path("./.chroma"), description="Directory of the vector index")
-    search_min_similarity: float = Field(0.3, ge=-1, le=1, description="Lowest cosine similarity of a hit")
+    embedding_model_name: str = Field(
+        "intfloat/multilingual-e5-large",
+        description="Model used for embeddings (search is not in this version yet)",
+    )
+    embedding_batch_size: int = Field(
+        8, ge=1, description="Texts embedded at once (search is not in this version yet)"
+    )
+    embedding_device: OptionalText = Field(
+        None, description="Device for embeddings, such as `cuda` (search is not in this version yet)"
+    )
+    chroma_persist_directory: Path = Field(
+        Path("./.chroma"), description="Directory of the vector index (search is not in this version yet)"
+    )
+    search_min_similarity: float = Field(
+        0.3, ge=-1, le=1, description="Lowest cosine similarity of a hit (search is not in this version yet)"
+    )
 
     jwt_secret_key: str = Field(
         DEFAULT_SECRET, min_length=1, repr=False, description="HMAC secret of the tokens"
@@ -94,7 +106,7 @@ class Settings(BaseSettings):
     checkpoint_seconds: float = Field(1.5, gt=0, le=5, description="How often unfinished answers are saved")
     heartbeat_seconds: float = Field(10, gt=0, description="Silence after which a stream repeats its status")
     shutdown_grace_seconds: float = Field(
-        20, ge=0, description="How long running answers may go on after SIGTERM"
+        20, ge=0, le=3600, description="How long running answers may go on after SIGTERM"
     )
 
     @field_validator("log_level", mode="before")
@@ -120,8 +132,18 @@ class Settings(BaseSettings):
     @field_validator("llm_api_base")
     @classmethod
     def _http_url(cls, value: str | None) -> str | None:
-        if value is not None and not value.startswith(("http://", "https://")):
-            raise ValueError("must start with http:// or https://")
+        if value is None:
+            return None
+        parts = urlsplit(value)  # a ValueError of its own is told as well
+        if parts.scheme not in ("http", "https") or not parts.hostname:
+            raise ValueError("must be like https://host/v1")
+        return value
+
+    @field_validator("llm_api_key")
+    @classmethod
+    def _header_value(cls, value: str | None) -> str | None:
+        if value is not None and not (value.isascii() and value.isprintable()):
+            raise ValueError("must consist of printable ASCII characters")
         return value
 
     @property
@@ -136,6 +158,8 @@ def load_settings(env_file: Path | None = Path(".env")) -> Settings:
     """The settings of this process; raises `SettingsError` with one sentence per wrong variable."""
     try:
         return Settings(_env_file=env_file)
+    except UnicodeDecodeError:
+        raise SettingsError(f"{env_file}: this file is not UTF-8") from None
     except ValidationError as error:
         raise SettingsError("; ".join(_sentence(dict(item)) for item in error.errors())) from None
 

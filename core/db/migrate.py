@@ -9,7 +9,7 @@ from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, text
-from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import DBAPIError
 
 from core.db.engines import database_url, writer_engine
 from core.errors import SettingsError
@@ -30,7 +30,7 @@ def migrate(url: str) -> str:
             config.attributes["connection"] = connection
             command.upgrade(config, "head")
             return current_revision(connection) or ""
-    except OperationalError as error:
+    except DBAPIError as error:
         reason = " ".join(str(error.orig).split())
         raise SettingsError(f"CHAT_DATABASE_URL: the database cannot be used: {reason}") from error
 

@@ -1,4 +1,4 @@
-"""The tables. Rows never leave `core/db`: what crosses a layer is a record (see `records`)."""
+"""The tables. Rows live inside one transaction: what crosses a layer is a record (see `records`)."""
 
 from datetime import UTC, datetime
 from typing import Any

@@ -249,8 +249,13 @@ class RunEngine:
                 await asyncio.sleep(delay)
                 delay = min(delay * 2, LONGEST_RETRY_SECONDS)
             except Exception:
-                if outcome.error_code == INTERNAL_ERROR and not outcome.text:
+                if self._stopping:
                     raise
+                if outcome.error_code == INTERNAL_ERROR and not outcome.text:
+                    # Not even the bare end: readers are told, and the thread goes on once it is saved.
+                    self._tell_end(run, RunEnd(RunStatus.FAILED, INTERNAL_ERROR, INTERNAL_SENTENCE))
+                    await asyncio.sleep(LONGEST_RETRY_SECONDS)
+                    continue
                 _logger.exception("end of run cannot be saved as it is")
                 outcome = store.Outcome(
                     RunStatus.FAILED,
@@ -263,7 +268,7 @@ class RunEngine:
         try:
             self._log.append(run.id, run.epoch, [Event(EventKind.END, end=end)])
         except Fenced:
-            _logger.warning("end of run not told: its log is gone", run_id=str(run.id))
+            return  # it was told already
         _logger.info("run ended", run_id=str(run.id), thread_id=str(run.thread_id), status=end.status.value)
 
     # --- runs that wait --------------------------------------------------------------------

@@ -42,6 +42,18 @@ def test_a_wrong_setting_stops_the_start_with_one_sentence(tmp_path: Path, argum
     assert len(result.stderr.splitlines()) == 1
 
 
+@pytest.mark.parametrize(
+    "url",
+    ["sqlite:///junk.db", "sqlite:///junk.db/app.db", "postgresql://x@127.0.0.1:1/x", "postgresql://h:zz/x"],
+)
+def test_a_database_that_cannot_be_used_is_told_in_one_sentence(tmp_path: Path, url: str) -> None:
+    (tmp_path / "junk.db").write_text("this is no database, and long enough to be taken for one" * 100)
+    result = gwp_chat("serve", "--port", "0", directory=tmp_path, CHAT_DATABASE_URL=url)
+    assert result.returncode == 2
+    assert result.stderr.splitlines()[-1].startswith("gwp-chat: CHAT_DATABASE_URL: ")
+    assert "Traceback" not in result.stderr
+
+
 def test_several_workers_are_refused_while_the_log_is_in_memory(tmp_path: Path) -> None:
     result = gwp_chat("serve", "--workers", "2", directory=tmp_path)
     assert (result.returncode, result.stderr.startswith("gwp-chat: --workers: ")) == (2, True)
