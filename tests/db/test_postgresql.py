@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import pytest
 from alembic.autogenerate import compare_metadata
@@ -100,3 +101,13 @@ def test_text_that_the_engine_cannot_hold_is_refused_or_shown(
     assert first.send_message(thread_id, "c\0d", model=model).status_code == 201
     answer, question = first.messages(thread_id)
     assert (question["text"], answer["text"]) == ("c\ufffdd", "a\ufffdb")
+
+
+def test_a_second_server_on_the_same_database_is_refused(
+    first: Client, url: str, provider: ProviderProcess, tmp_path: Path
+) -> None:
+    second = ServerProcess(tmp_path, f"{provider.base_url}/v1", {"CHAT_DATABASE_URL": url})
+    with pytest.raises(AssertionError, match="another gwp-chat server is working on"):
+        second.start()
+    assert second.wait() == 2
+    assert first.get("/health/ready").status_code == 200

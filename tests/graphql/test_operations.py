@@ -3,6 +3,8 @@
 import json
 from collections.abc import Callable
 
+import pytest
+
 from tests.clients import Client
 from tests.conftest import unique
 from tests.graphql.clients import data, error_code, graphql
@@ -138,3 +140,24 @@ def test_text_that_cannot_be_stored_is_refused(user: Client) -> None:
         headers={"Content-Type": "application/json"},
     )
     assert response.json()["errors"][0]["extensions"]["code"] == "NOT_STORABLE"
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        'mutation { login(input: {username: "nobody", password: "SECRET"}) { accessToken } }',
+        'mutation { login(input: {username: "nobody", password: "SECRET", odd: 1}) { accessToken } }',
+        'mutation { login(input: {username: "nobody", password: "SECRET"} { accessToken } }',
+        'mutation { register(input: {username: "", password: "SECRET"}) { id } }',
+    ],
+)
+def test_no_password_reaches_the_log(server: ServerProcess, user: Client, query: str) -> None:
+    secret = unique("secret")
+    response = user.post("/graphql", json={"query": query.replace("SECRET", secret)})
+    assert response.json()["errors"]
+    server.wait_for_log(request_id=response.headers["x-request-id"], event="request")
+    assert secret not in server.log_file.read_text(encoding="utf-8")
+
+
+def test_a_document_without_end_is_refused_before_it_is_parsed(user: Client) -> None:
+    assert "errors" in graphql(user, "{" + " a" * 100_000 + "}")
