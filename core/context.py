@@ -1,6 +1,6 @@
 """What a resolver needs: the parts of this process, and who is asking."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 from core.auth.passwords import Passwords
 from core.auth.tokens import Tokens
@@ -27,30 +27,14 @@ class Services:
 
     def context(self, caller: User | None) -> "Context":
         """The context of one call."""
-        return Context(
-            caller,
-            self.settings,
-            self.db,
-            self.files,
-            self.provider,
-            self.runs,
-            self.passwords,
-            self.tokens,
-        )
+        return Context(**{part.name: getattr(self, part.name) for part in fields(Services)}, caller=caller)
 
 
 @dataclass(frozen=True, slots=True)
-class Context:
-    """One call: the caller, if somebody is signed in, and the parts."""
+class Context(Services):
+    """One call: the parts, and the caller if somebody is signed in."""
 
     caller: User | None
-    settings: Settings
-    db: Database
-    files: FileStore
-    provider: ProviderClient
-    runs: RunEngine
-    passwords: Passwords
-    tokens: Tokens
 
     @property
     def user(self) -> User:

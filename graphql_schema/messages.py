@@ -11,7 +11,7 @@ from core.context import Context
 from core.db import records
 from core.db.records import MessageStatus, SenderType
 from core.files.links import download_url
-from core.resolvers import messages, sending
+from core.resolvers import messages, sending, uploads
 from graphql_schema.context import Info
 from graphql_schema.pages import PageInfo
 from graphql_schema.runs import Run
@@ -136,7 +136,7 @@ class MessageMutation:
             sending.NewMessage(
                 text=input.text,
                 attachments=tuple(
-                    sending.NewAttachment(item.filename, item.data_base64, item.content_type)
+                    uploads.NewAttachment(item.filename, item.data_base64, item.content_type)
                     for item in input.attachments
                 ),
                 model=input.model,

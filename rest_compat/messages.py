@@ -9,7 +9,7 @@ from pydantic import Field
 from core.context import Context
 from core.db.records import Message, MessageStatus, SenderType
 from core.files.links import download_url
-from core.resolvers import messages, runs, sending
+from core.resolvers import messages, runs, sending, uploads
 from rest_compat import examples
 from rest_compat.bodies import Body, Instant, JsonObject, PageBody, pagination_of, problems
 from rest_compat.dependencies import PageLimit, PageNumber, SignedIn, SignedInRoute
@@ -210,7 +210,7 @@ def _new_message(body: NewMessageBody, idempotency_key: str | None) -> sending.N
     return sending.NewMessage(
         text=body.text,
         attachments=tuple(
-            sending.NewAttachment(
+            uploads.NewAttachment(
                 item.filename, item.data_base64, item.content_type or "application/octet-stream"
             )
             for item in body.attachments or ()

@@ -30,7 +30,6 @@ class TokenClaims:
 
     user_id: UUID
     token_version: int
-    expires_at: datetime
 
 
 class Tokens:
@@ -71,11 +70,7 @@ class Tokens:
             )
             if claims.get("type") != token_type:
                 raise Unauthenticated("This token is of the wrong type")
-            return TokenClaims(
-                UUID(claims["sub"]),
-                int(claims["token_version"]),
-                datetime.fromtimestamp(claims["exp"], UTC),
-            )
+            return TokenClaims(UUID(claims["sub"]), int(claims["token_version"]))
         except jwt.ExpiredSignatureError:
             raise Unauthenticated("This token has expired") from None
         except (jwt.InvalidTokenError, KeyError, ValueError, TypeError, OverflowError, RecursionError):

@@ -110,7 +110,6 @@ def to_run(row: RunRow) -> Run:
         model=row.model,
         model_label=row.model_label,
         is_secret=row.is_secret,
-        cancel_requested=row.cancel_requested,
         epoch=row.epoch,
         lease_owner=row.lease_owner,
         last_seq=row.last_seq,

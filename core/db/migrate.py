@@ -35,12 +35,6 @@ def migrate(url: str) -> str:
         raise SettingsError(f"CHAT_DATABASE_URL: the database cannot be used: {reason}") from error
 
 
-def is_current(url: str) -> bool:
-    """Whether the database has the schema of this code."""
-    with _locked(url) as connection:
-        return current_revision(connection) == head_revision()
-
-
 def head_revision() -> str | None:
     """The newest revision that this code knows."""
     return ScriptDirectory.from_config(_config()).get_current_head()

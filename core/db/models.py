@@ -216,7 +216,6 @@ class RunRow(Base):
     model: Mapped[str] = mapped_column(String(255))
     model_label: Mapped[str | None] = mapped_column(String(255))
     is_secret: Mapped[bool] = mapped_column(default=False)
-    cancel_requested: Mapped[bool] = mapped_column(default=False)
     # A writer whose epoch is not this one was given up for dead and may not write any more.
     epoch: Mapped[int] = mapped_column(default=1)
     lease_owner: Mapped[UUID | None]

@@ -132,7 +132,6 @@ class Run:
     model: str
     model_label: str | None
     is_secret: bool
-    cancel_requested: bool
     epoch: int
     lease_owner: UUID | None
     last_seq: int

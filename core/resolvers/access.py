@@ -12,7 +12,7 @@ from core.db.models import MessageRow, ScopeRow, ThreadRow
 from core.db.records import User
 from core.db.threads import scope_row
 from core.errors import InvalidInput, MessageNotFound, ThreadNotFound
-from core.runs.answer import DEEPEST_JSON, is_too_deep
+from core.plain import DEEPEST_JSON, is_too_deep
 
 
 def own_thread(

@@ -1,22 +1,21 @@
 """Signing in and out, and the first account."""
 
 from dataclasses import asdict, dataclass
-from typing import Any
 
 from sqlalchemy import exists, select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from core.auth.passwords import LONGEST_PASSWORD
-from core.auth.tokens import TokenPair
+from core.auth.tokens import TokenPair, TokenType
 from core.context import Context
 from core.db.mapping import to_user
 from core.db.models import UserRow, now
 from core.db.records import User
 from core.errors import InvalidCredentials, InvalidInput, NotAllowed, Unauthenticated, UserExists
 from core.logs import bind_ids
+from core.plain import storable
 from core.resolvers.access import check_length
-from core.runs.answer import storable
 
 LONGEST_USERNAME = 128
 LONGEST_EMAIL = 320
@@ -106,7 +105,7 @@ async def logout(ctx: Context) -> None:
     await ctx.db.write(work)
 
 
-async def _bearer(ctx: Context, token: str, token_type: Any) -> User:
+async def _bearer(ctx: Context, token: str, token_type: TokenType) -> User:
     claims = ctx.tokens.check(token, token_type)
 
     def work(session: Session) -> User | None:

@@ -10,9 +10,9 @@ from core.db.messages import with_attachments
 from core.db.models import MessageRow, now
 from core.db.records import Message, MessageStatus, Page
 from core.errors import InvalidInput
+from core.plain import storable
 from core.resolvers.access import own_message, own_thread
 from core.resolvers.threads import LARGEST_PAGE
-from core.runs.answer import storable
 from core.runs.store import LONGEST_ERROR_CODE
 
 MOST_TOKENS = 2**31 - 1

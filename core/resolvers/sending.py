@@ -1,8 +1,5 @@
 """Sending a message: the question and its run are durable before anything else happens."""
 
-import asyncio
-import base64
-import binascii
 import hashlib
 import hmac
 import json
@@ -20,12 +17,12 @@ from core.db.messages import append_message, with_attachments
 from core.db.models import AttachmentRow, MessageRow, RunRow, ThreadRow
 from core.db.records import Message, MessageStatus, Run, RunStatus, SenderType
 from core.db.threads import relist
-from core.errors import IdempotencyMismatch, InvalidAttachment, InvalidInput, ModelRequired
-from core.files.store import new_name
+from core.errors import IdempotencyMismatch, InvalidInput, ModelRequired
 from core.ids import new_id
+from core.plain import storable
 from core.resolvers.access import check_json, check_length, own_thread
+from core.resolvers.uploads import KeptFile, NewAttachment, keep_files
 from core.runs import store
-from core.runs.answer import storable
 from core.runs.history import PROVIDER
 
 EMPTY_TEXT = "Process as expected."
@@ -36,15 +33,6 @@ LONGEST_CORRELATION_ID = 255
 LONGEST_FILENAME = 255
 LONGEST_TITLE = 255
 TITLE_CHARACTERS = 32
-
-
-@dataclass(frozen=True, slots=True)
-class NewAttachment:
-    """A file to be sent with a message; `data_base64` as the client encoded it."""
-
-    filename: str
-    data_base64: str
-    content_type: str = "application/octet-stream"
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,17 +57,6 @@ class SentMessage:
     is_replay: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class _Kept:
-    """An attachment whose bytes are stored already."""
-
-    stored_name: str
-    filename: str
-    content_type: str
-    size_bytes: int
-    digest: str
-
-
 async def send_message(ctx: Context, thread_id: UUID, new: NewMessage) -> SentMessage:
     """Store the caller's message and start its answer.
 
@@ -98,10 +75,10 @@ async def _send(ctx: Context, thread_id: UUID, new: NewMessage) -> SentMessage:
     await ctx.db.read(lambda session: own_thread(session, ctx.user, thread_id).id)
     run_id = new_id()
     claim = ctx.runs.reserve(run_id, text) if ctx.settings.llm_enabled else None
-    kept: list[_Kept] = []
+    kept: list[KeptFile] = []
     sent: SentMessage | None = None
     try:
-        kept = await _keep_files(ctx, new.attachments)
+        kept = await keep_files(ctx, new.attachments)
         digest = _digest(ctx, thread_id, new, kept)
 
         def work(session: Session) -> SentMessage:
@@ -127,7 +104,7 @@ class _Sending:
     session: Session
     new: NewMessage
     text: str
-    kept: list[_Kept]
+    kept: list[KeptFile]
     digest: str
 
     def send(self, thread_id: UUID, run_id: UUID, user_id: UUID, claim: UUID | None) -> SentMessage:
@@ -269,34 +246,7 @@ def _check(new: NewMessage) -> None:
         check_length("attachments.content_type", attachment.content_type, LONGEST_FILENAME)
 
 
-async def _keep_files(ctx: Context, attachments: tuple[NewAttachment, ...]) -> list[_Kept]:
-    if not attachments:
-        return []
-    # All are decoded before any is stored: one that is wrong stores nothing.
-    contents = await asyncio.to_thread(lambda: [_decode(item.data_base64) for item in attachments])
-    kept: list[_Kept] = []
-    try:
-        for item, content in zip(attachments, contents, strict=True):
-            name = new_name(item.filename)
-            await ctx.files.save(name, content)
-            digest = hashlib.sha256(content).hexdigest()
-            kept.append(_Kept(name, storable(item.filename), item.content_type, len(content), digest))
-    except BaseException:
-        for file in kept:
-            await ctx.files.delete(file.stored_name)
-        raise
-    return kept
-
-
-def _decode(data_base64: str) -> bytes:
-    try:
-        # Encoders may break lines; anything else outside the alphabet is a fault.
-        return base64.b64decode("".join(data_base64.split()), validate=True)
-    except (binascii.Error, ValueError):
-        raise InvalidAttachment from None
-
-
-def _digest(ctx: Context, thread_id: UUID, new: NewMessage, kept: list[_Kept]) -> str:
+def _digest(ctx: Context, thread_id: UUID, new: NewMessage, kept: list[KeptFile]) -> str:
     """What tells one request from another. Keyed, because the text may be a secret."""
     said = [
         str(thread_id),

@@ -13,8 +13,8 @@ from core.db.messages import with_attachments
 from core.db.models import MessageRow, ThreadRow, now
 from core.db.records import Message, Page, Thread
 from core.db.threads import add_thread, move_thread, relist
+from core.plain import storable
 from core.resolvers.access import allowed_scopes, check_json, check_length, own_thread, scope_for
-from core.runs.answer import storable
 
 LONGEST_TITLE = 255
 LONGEST_SUMMARY = 1024

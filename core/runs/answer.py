@@ -1,19 +1,13 @@
 """An answer while it arrives: what its chunks add up to."""
 
-import re
 from typing import Any
 
 import msgspec
 
 from core.db.records import RunStatus
+from core.plain import is_too_deep, storable
 from core.provider.chunks import Chunk, decode_json
 from core.runs.events import Event, EventKind
-
-LONGEST_CONVERSATION_ID = 255
-LONGEST_CORRELATION_ID = 255
-DEEPEST_JSON = 100
-# PostgreSQL stores no NUL, and no engine stores half of a surrogate pair.
-_UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
 
 
 class Answer:
@@ -119,24 +113,6 @@ class Answer:
                     return
         elif isinstance(payload, str) and payload:
             self._question = storable(payload)
-
-
-def storable(text: str) -> str:
-    """`text` with what databases cannot hold shown as the replacement character."""
-    return _UNSTORABLE.sub("\N{REPLACEMENT CHARACTER}", text) if text else text
-
-
-def is_too_deep(value: object) -> bool:
-    """Whether JSON is nested beyond `DEEPEST_JSON`: what readers, ours too, may fail to follow."""
-    level = [value]
-    for _ in range(DEEPEST_JSON):
-        level = [
-            part
-            for item in level
-            if isinstance(item, dict | list)
-            for part in (item.values() if isinstance(item, dict) else item)
-        ]
-    return bool(level)
 
 
 def _with_content(raw: bytes, text: str) -> bytes:

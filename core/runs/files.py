@@ -15,8 +15,8 @@ from core.db.session import Database
 from core.files.links import safe_external_url, stored_url
 from core.files.store import FileStore, new_name
 from core.logs import get_logger
+from core.plain import storable
 from core.provider.chunks import Chunk, decode_json
-from core.runs.answer import storable
 
 LARGEST_SIZE = 2**63 - 1
 

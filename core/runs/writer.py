@@ -15,10 +15,11 @@ from core.db.session import Database, DatabaseUnavailable
 from core.errors import ProviderError
 from core.files.store import FileStore
 from core.logs import get_logger
+from core.plain import storable
 from core.provider.chunks import Chunk
 from core.provider.client import ProviderClient
 from core.runs import store
-from core.runs.answer import Answer, storable
+from core.runs.answer import Answer
 from core.runs.events import INTERNAL_ERROR, SERVER_STOPPED, Event, EventKind
 from core.runs.files import AnswerFiles
 from core.runs.history import load_request

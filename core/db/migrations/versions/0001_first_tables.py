@@ -128,7 +128,6 @@ def upgrade() -> None:
         sa.Column("model", sa.String(length=255), nullable=False),
         sa.Column("model_label", sa.String(length=255), nullable=True),
         sa.Column("is_secret", sa.Boolean(), nullable=False),
-        sa.Column("cancel_requested", sa.Boolean(), nullable=False),
         sa.Column("epoch", sa.Integer(), nullable=False),
         sa.Column("lease_owner", sa.Uuid(), nullable=True),
         sa.Column("lease_expires_at", core.db.models.UtcDateTime(timezone=True), nullable=True),

@@ -1,0 +1,60 @@
+"""Files that come with a message: checked all together, then stored before the message is."""
+
+import asyncio
+import base64
+import binascii
+import hashlib
+from dataclasses import dataclass
+
+from core.context import Context
+from core.errors import InvalidAttachment
+from core.files.store import new_name
+from core.plain import storable
+
+
+@dataclass(frozen=True, slots=True)
+class NewAttachment:
+    """A file to be sent with a message; `data_base64` as the client encoded it."""
+
+    filename: str
+    data_base64: str
+    content_type: str = "application/octet-stream"
+
+
+@dataclass(frozen=True, slots=True)
+class KeptFile:
+    """An attachment whose bytes are stored already."""
+
+    stored_name: str
+    filename: str
+    content_type: str
+    size_bytes: int
+    digest: str
+
+
+async def keep_files(ctx: Context, attachments: tuple[NewAttachment, ...]) -> list[KeptFile]:
+    """Store the bytes of all of these, or of none. Raises `InvalidAttachment`, `StorageUnavailable`."""
+    if not attachments:
+        return []
+    # All are decoded before any is stored: one that is wrong stores nothing.
+    contents = await asyncio.to_thread(lambda: [_decode(item.data_base64) for item in attachments])
+    kept: list[KeptFile] = []
+    try:
+        for item, content in zip(attachments, contents, strict=True):
+            name = new_name(item.filename)
+            await ctx.files.save(name, content)
+            digest = hashlib.sha256(content).hexdigest()
+            kept.append(KeptFile(name, storable(item.filename), item.content_type, len(content), digest))
+    except BaseException:
+        for file in kept:
+            await ctx.files.delete(file.stored_name)
+        raise
+    return kept
+
+
+def _decode(data_base64: str) -> bytes:
+    try:
+        # Encoders may break lines; anything else outside the alphabet is a fault.
+        return base64.b64decode("".join(data_base64.split()), validate=True)
+    except (binascii.Error, ValueError):
+        raise InvalidAttachment from None
