@@ -8,7 +8,7 @@ import pytest
 from core.errors import SettingsError
 from core.settings import Settings, load_settings
 
-SEED_DEFAULTS = {
+DOCUMENTED_DEFAULTS = {
     "database_url": "sqlite:///./app.db",
     "api_prefix": "/api",
     "llm_enabled": True,
@@ -42,7 +42,7 @@ SEED_DEFAULTS = {
 
 def test_the_documented_defaults_hold() -> None:
     settings = Settings(_env_file=None)
-    assert {name: getattr(settings, name) for name in SEED_DEFAULTS} == SEED_DEFAULTS
+    assert {name: getattr(settings, name) for name in DOCUMENTED_DEFAULTS} == DOCUMENTED_DEFAULTS
 
 
 def test_values_may_stand_in_a_file_and_the_environment_wins(
