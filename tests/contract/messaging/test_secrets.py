@@ -44,11 +44,6 @@ def user(server: ServerProcess) -> Iterator[Client]:
         yield client
 
 
-@pytest.fixture
-def thread_id(user: Client) -> str:
-    return str(user.new_thread()["id"])
-
-
 def asking(payload: Any) -> Script:
     """The agent's question, which ends its run until the user replies."""
     return sse(chunk(agent_status="interrupted", interrupt_id="i-1", interrupt_payload=payload))

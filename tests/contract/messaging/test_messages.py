@@ -1,7 +1,6 @@
 """POST …/messages, field by field: what is stored, remembered and answered."""
 
 import base64
-from collections.abc import Iterator
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID, uuid4
@@ -12,27 +11,12 @@ from tests.clients import Client
 from tests.conftest import unique
 from tests.provider.client import ProviderProcess
 from tests.provider.script import WaitFor, plain_error, text_stream
-from tests.servers import PASSWORD, ServerProcess
 
 FIELDS = {
     *("id", "thread_id", "sender_id", "sender_type", "status", "text", "metadata", "tokens_count"),
     *("error_code", "correlation_id", "created_at", "updated_at", "attachments"),
 }
 FILE = {"filename": "a.txt", "content_type": "text/plain", "data_base64": base64.b64encode(b"a").decode()}
-
-
-@pytest.fixture(scope="module")
-def user(server: ServerProcess, admin: Client) -> Iterator[Client]:
-    """One account for the whole module: each test has threads of its own."""
-    username = unique("user")
-    admin.post("/api/auth/register", json={"username": username, "password": PASSWORD})
-    with server.client().sign_in(username, PASSWORD) as client:
-        yield client
-
-
-@pytest.fixture
-def thread_id(user: Client) -> str:
-    return str(user.new_thread()["id"])
 
 
 def metadata_of(user: Client, thread_id: str) -> dict[str, Any]:

@@ -9,26 +9,11 @@ from uuid import UUID
 import pytest
 
 from tests.clients import Client
-from tests.conftest import unique
-from tests.contract.files import PNG, TEXT, a_file, base64_of, download, send_files
+from tests.contract.messaging.files import PNG, TEXT, a_file, base64_of, download, send_files
 from tests.provider.client import ProviderProcess
-from tests.servers import PASSWORD, ServerProcess
+from tests.servers import ServerProcess
 
 FIELDS = {"id", "filename", "content_type", "size_bytes", "download_url", "created_at", "data_base64"}
-
-
-@pytest.fixture(scope="module")
-def user(server: ServerProcess, admin: Client) -> Iterator[Client]:
-    """One account for the whole module: each test has threads of its own."""
-    username = unique("user")
-    admin.post("/api/auth/register", json={"username": username, "password": PASSWORD})
-    with server.client().sign_in(username, PASSWORD) as client:
-        yield client
-
-
-@pytest.fixture
-def thread_id(user: Client) -> str:
-    return str(user.new_thread()["id"])
 
 
 @pytest.fixture(scope="module")

@@ -10,23 +10,9 @@ import pytest
 from tests.clients import Client
 from tests.conftest import unique
 from tests.provider.client import ProviderProcess
-from tests.servers import PASSWORD, ServerProcess
+from tests.servers import ServerProcess
 
 NOBODYS = str(uuid4())
-
-
-@pytest.fixture(scope="module")
-def user(server: ServerProcess, admin: Client) -> Iterator[Client]:
-    """One account for the whole module: each test has threads of its own."""
-    username = unique("user")
-    admin.post("/api/auth/register", json={"username": username, "password": PASSWORD})
-    with server.client().sign_in(username, PASSWORD) as client:
-        yield client
-
-
-@pytest.fixture
-def thread_id(user: Client) -> str:
-    return str(user.new_thread()["id"])
 
 
 @pytest.fixture

@@ -2,28 +2,13 @@
 
 import http.client
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 import pytest
 
 from tests.clients import Client
-from tests.conftest import unique
-from tests.contract.files import PNG, TEXT, a_file, download, send_files
-from tests.servers import PASSWORD, ServerProcess
-
-
-@pytest.fixture(scope="module")
-def user(server: ServerProcess, admin: Client) -> Iterator[Client]:
-    """One account for the whole module: each test has threads of its own."""
-    username = unique("user")
-    admin.post("/api/auth/register", json={"username": username, "password": PASSWORD})
-    with server.client().sign_in(username, PASSWORD) as client:
-        yield client
-
-
-@pytest.fixture
-def thread_id(user: Client) -> str:
-    return str(user.new_thread()["id"])
+from tests.contract.messaging.files import PNG, TEXT, a_file, download, send_files
+from tests.servers import ServerProcess
 
 
 def test_a_file_comes_back_byte_for_byte_as_a_download(user: Client, thread_id: str) -> None:

@@ -1,13 +1,11 @@
 """Interrupts: the agent asks the user, and the run ends well, waiting for the reply."""
 
 import json
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
 from tests.clients import DONE, Client, chunks, payloads
-from tests.conftest import unique
 from tests.provider.client import ProviderProcess
 from tests.provider.script import (
     Json,
@@ -17,21 +15,6 @@ from tests.provider.script import (
     text_stream,
     usage_counts,
 )
-from tests.servers import PASSWORD, ServerProcess
-
-
-@pytest.fixture(scope="module")
-def user(server: ServerProcess, admin: Client) -> Iterator[Client]:
-    """One account for the whole module: each test has threads of its own."""
-    username = unique("user")
-    admin.post("/api/auth/register", json={"username": username, "password": PASSWORD})
-    with server.client().sign_in(username, PASSWORD) as client:
-        yield client
-
-
-@pytest.fixture
-def thread_id(user: Client) -> str:
-    return str(user.new_thread()["id"])
 
 
 def interrupt(text: str | None = None, **extra: Any) -> str:

@@ -9,24 +9,9 @@ import httpx
 import pytest
 
 from tests.clients import DONE, Client, chunks, payloads
-from tests.conftest import unique
 from tests.provider.client import ProviderProcess
 from tests.provider.script import Script, Send, WaitFor, chunk, plain_error, sse, text_stream
-from tests.servers import PASSWORD, ServerProcess
-
-
-@pytest.fixture(scope="module")
-def user(server: ServerProcess, admin: Client) -> Iterator[Client]:
-    """One account for the whole module: each test has threads of its own."""
-    username = unique("user")
-    admin.post("/api/auth/register", json={"username": username, "password": PASSWORD})
-    with server.client().sign_in(username, PASSWORD) as client:
-        yield client
-
-
-@pytest.fixture
-def thread_id(user: Client) -> str:
-    return str(user.new_thread()["id"])
+from tests.servers import ServerProcess
 
 
 @pytest.fixture(scope="module")

@@ -10,7 +10,6 @@ from typing import Any
 import pytest
 
 from tests.clients import DONE, Client, payloads
-from tests.conftest import unique
 from tests.provider.client import ProviderProcess
 from tests.provider.script import (
     EVENT_STREAM,
@@ -27,19 +26,10 @@ from tests.provider.script import (
     sse,
     text_stream,
 )
-from tests.servers import PASSWORD, ServerProcess
+from tests.servers import ServerProcess
 
 HALF = Send(b'data: {"choices":[{"delta":{"content":"never')
 JSON = (("Content-Type", "application/json"),)
-
-
-@pytest.fixture(scope="module")
-def user(server: ServerProcess, admin: Client) -> Iterator[Client]:
-    """One account for the whole module: each test has threads of its own."""
-    username = unique("user")
-    admin.post("/api/auth/register", json={"username": username, "password": PASSWORD})
-    with server.client().sign_in(username, PASSWORD) as client:
-        yield client
 
 
 @pytest.fixture(scope="module")

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import pytest
 
 from tests.clients import DONE, Client, payloads
-from tests.contract.files import TEXT, a_file, download, send_files
+from tests.contract.messaging.files import TEXT, a_file, download, send_files
 from tests.provider.client import Namespace, ProviderProcess
 from tests.servers import ServerProcess
 
@@ -23,11 +23,6 @@ def user(own: Namespace, tmp_path_factory: pytest.TempPathFactory) -> Iterator[C
     settings = {"CHAT_LLM_ENABLED": "false"}
     with ServerProcess(directory, f"{own.base_url}/v1", settings) as server, server.admin() as client:
         yield client
-
-
-@pytest.fixture
-def thread_id(user: Client) -> str:
-    return str(user.new_thread()["id"])
 
 
 @pytest.fixture(autouse=True)

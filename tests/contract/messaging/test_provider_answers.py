@@ -2,14 +2,12 @@
 
 import json
 import time
-from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from tests.clients import DONE, Client, chunks, payloads
-from tests.conftest import unique
 from tests.provider.client import ProviderProcess
 from tests.provider.script import (
     EVENT_STREAM,
@@ -23,23 +21,9 @@ from tests.provider.script import (
     text_stream,
     usage_counts,
 )
-from tests.servers import PASSWORD, ServerProcess
+from tests.servers import ServerProcess
 
 TOLD = {"index": 0, "finish_reason": None}
-
-
-@pytest.fixture(scope="module")
-def user(server: ServerProcess, admin: Client) -> Iterator[Client]:
-    """One account for the whole module: each test has threads of its own."""
-    username = unique("user")
-    admin.post("/api/auth/register", json={"username": username, "password": PASSWORD})
-    with server.client().sign_in(username, PASSWORD) as client:
-        yield client
-
-
-@pytest.fixture
-def thread_id(user: Client) -> str:
-    return str(user.new_thread()["id"])
 
 
 def parts(*texts: str) -> list[Json]:

@@ -1,34 +1,19 @@
 """Files inside an answer: kept by us, shown under our address, and had back by the owner."""
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 
 from tests.clients import Client, chunks, payloads
-from tests.conftest import unique
-from tests.contract.files import PNG, TEXT, base64_of, download
+from tests.contract.messaging.files import PNG, TEXT, base64_of, download
 from tests.provider.client import ProviderProcess
 from tests.provider.script import Json, chunk, completion, sse, text_stream
-from tests.servers import PASSWORD, ServerProcess
+from tests.servers import ServerProcess
 
 FIELDS = {"id", "filename", "content_type", "size_bytes", "download_url", "created_at", "data_base64"}
 ELSEWHERE = "https://files.example/a.png"
-
-
-@pytest.fixture(scope="module")
-def user(server: ServerProcess, admin: Client) -> Iterator[Client]:
-    """One account for the whole module: each test has threads of its own."""
-    username = unique("user")
-    admin.post("/api/auth/register", json={"username": username, "password": PASSWORD})
-    with server.client().sign_in(username, PASSWORD) as client:
-        yield client
-
-
-@pytest.fixture
-def thread_id(user: Client) -> str:
-    return str(user.new_thread()["id"])
 
 
 def with_files(*files: Any, text: str | None = None, **extra: Any) -> str:
