@@ -70,6 +70,8 @@ class Tokens:
             )
             if claims.get("type") != token_type:
                 raise Unauthenticated("This token is of the wrong type")
+            # A life that no calendar holds is none that we gave.
+            datetime.fromtimestamp(claims["exp"], UTC)
             return TokenClaims(UUID(claims["sub"]), int(claims["token_version"]))
         except jwt.ExpiredSignatureError:
             raise Unauthenticated("This token has expired") from None
