@@ -1,5 +1,7 @@
 """Engines: from `CHAT_DATABASE_URL` to connections that are set up right."""
 
+import sqlite3
+import time
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +13,7 @@ from sqlalchemy.pool import ConnectionPoolEntry
 from core.errors import SettingsError
 
 BUSY_TIMEOUT_SECONDS = 15
+BUSY_POLL_SECONDS = 0.02
 
 
 def database_url(text: str) -> URL:
@@ -73,8 +76,8 @@ def _sqlite_engine(url: URL, *, pool_size: int, begin: str, query_only: bool = F
     @event.listens_for(engine, "connect")
     def _pragmas(connection: DBAPIConnection, _entry: ConnectionPoolEntry) -> None:
         cursor = connection.cursor()
-        # WAL is a property of the file: asking for it again on each connection costs nothing.
-        for pragma in ("journal_mode=WAL", "synchronous=NORMAL", "foreign_keys=ON", "temp_store=MEMORY"):
+        _enter_wal(cursor)
+        for pragma in ("synchronous=NORMAL", "foreign_keys=ON", "temp_store=MEMORY"):
             cursor.execute(f"PRAGMA {pragma}")
         if query_only:
             cursor.execute("PRAGMA query_only=ON")
@@ -85,3 +88,17 @@ def _sqlite_engine(url: URL, *, pool_size: int, begin: str, query_only: bool = F
         connection.exec_driver_sql(begin)
 
     return engine
+
+
+def _enter_wal(cursor: Any) -> None:
+    """Make the file a WAL one, which it then stays. SQLite's own busy timeout does not cover this."""
+    deadline = time.monotonic() + BUSY_TIMEOUT_SECONDS
+    while True:
+        try:
+            cursor.execute("PRAGMA journal_mode=WAL")
+        except sqlite3.OperationalError as error:
+            if "locked" not in str(error) or time.monotonic() > deadline:
+                raise
+            time.sleep(BUSY_POLL_SECONDS)
+        else:
+            return
