@@ -15,6 +15,7 @@ from core.provider.client import ProviderClient
 from core.runs.engine import RunEngine
 from core.runs.memory_log import MemoryLog
 from core.settings import DEFAULT_SECRET, Settings
+from core.signals import Signals
 
 _logger = get_logger(__name__)
 
@@ -27,7 +28,8 @@ async def running_services(settings: Settings) -> AsyncIterator[Services]:
     """
     if settings.jwt_secret_key == DEFAULT_SECRET:
         _logger.warning("CHAT_JWT_SECRET_KEY is the default: anybody who reaches this server can sign in")
-    db = Database(settings.database_url)
+    signals = Signals()
+    db = Database(settings.database_url, signals)
     try:
         migrate(settings.database_url)
         with sole_server(settings.database_url):
@@ -40,7 +42,7 @@ async def running_services(settings: Settings) -> AsyncIterator[Services]:
             passwords = Passwords()
             await runs.start(alone=db.file is not None)
             try:
-                yield Services(settings, db, files, provider, runs, passwords, Tokens(settings))
+                yield Services(settings, db, files, provider, runs, passwords, Tokens(settings), signals)
             finally:
                 await runs.drain(settings.shutdown_grace_seconds)
                 await provider.close()

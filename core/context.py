@@ -11,6 +11,7 @@ from core.files.store import FileStore
 from core.provider.client import ProviderClient
 from core.runs.engine import RunEngine
 from core.settings import Settings
+from core.signals import Signals
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +25,7 @@ class Services:
     runs: RunEngine
     passwords: Passwords
     tokens: Tokens
+    signals: Signals
 
     def context(self, caller: User | None) -> "Context":
         """The context of one call."""

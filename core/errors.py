@@ -81,6 +81,13 @@ class ProviderThreadNotFound(NotFound):
         super().__init__("Provider thread not found")
 
 
+class UserNotFound(NotFound):
+    code = "USER_NOT_FOUND"
+
+    def __init__(self) -> None:
+        super().__init__("User not found")
+
+
 class Conflict(CoreError):
     """The request is well formed and contradicts what is stored."""
 
@@ -92,6 +99,20 @@ class UserExists(Conflict):
 
     def __init__(self) -> None:
         super().__init__("A user with this username or email already exists")
+
+
+class LastAdmin(Conflict):
+    code = "LAST_ADMIN"
+
+    def __init__(self) -> None:
+        super().__init__("This is the last active administrator; make another one first")
+
+
+class NotLatest(Conflict):
+    code = "NOT_LATEST"
+
+    def __init__(self) -> None:
+        super().__init__("Only the newest question of a thread can be answered again")
 
 
 class InvalidRequest(CoreError):
@@ -122,12 +143,12 @@ class InvalidAttachment(InvalidRequest):
 
 
 class CursorInvalid(InvalidRequest):
-    """The cursor is malformed, or another run's."""
+    """The cursor is malformed, of the future, or of something else than what is asked for."""
 
     code = "CURSOR_INVALID"
 
     def __init__(self) -> None:
-        super().__init__("This cursor does not belong to this run; leave it out to read from the start")
+        super().__init__("This cursor does not belong here; leave it out to start anew")
 
 
 class InvalidInput(CoreError):
@@ -170,6 +191,11 @@ class Unavailable(CoreError):
     """A part is switched off or out of reach for now; nothing was stored."""
 
     code = "UNAVAILABLE"
+
+
+class ProviderOff(Unavailable):
+    def __init__(self) -> None:
+        super().__init__("The LLM provider is switched off (CHAT_LLM_ENABLED=false)")
 
 
 class ProviderError(CoreError):

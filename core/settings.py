@@ -92,6 +92,14 @@ class Settings(BaseSettings):
     )
 
     max_body_bytes: int = Field(32 * 2**20, ge=1024, description="Largest request body in bytes")
+    header_timeout_seconds: float = Field(
+        10, gt=0, description="How long the head of a request may take; kept by `gwp-chat serve` only"
+    )
+    body_timeout_seconds: float = Field(
+        30,
+        gt=0,
+        description="Longest silence within a request body; docs/reliability.md says what is too slow",
+    )
     max_concurrent_runs: int = Field(500, ge=1, description="Answers written at once by one process")
     thread_queue_limit: int = Field(20, ge=1, description="Unfinished runs that one thread may have")
     run_log_bytes: int = Field(
@@ -107,6 +115,47 @@ class Settings(BaseSettings):
     heartbeat_seconds: float = Field(10, gt=0, description="Silence after which a stream repeats its status")
     shutdown_grace_seconds: float = Field(
         20, ge=0, le=3600, description="How long running answers may go on after SIGTERM"
+    )
+
+    graphql_introspection: Literal["everyone", "users", "nobody"] = Field(
+        "everyone", description="Who may ask the GraphQL API for its schema"
+    )
+    graphql_suggestions: bool = Field(
+        True, description="Whether GraphQL errors suggest names that were perhaps meant"
+    )
+    graphql_allowed_operations: Path | None = Field(
+        None,
+        description="A JSON file of documents by their SHA-256, or an Apollo manifest: only these are executed",
+    )
+    graphql_max_document_bytes: int = Field(100_000, ge=1000, description="Largest GraphQL document in bytes")
+    graphql_max_variables: int = Field(
+        10_000, ge=10, description="Most values, nested ones included, in the variables of an operation"
+    )
+    graphql_max_tokens: int = Field(2000, ge=100, description="Most tokens of a GraphQL document")
+    graphql_max_depth: int = Field(15, ge=5, description="Deepest field of a GraphQL operation")
+    graphql_max_aliases: int = Field(30, ge=0, description="Most aliases of a GraphQL operation")
+    graphql_max_directives: int = Field(50, ge=0, description="Most directives of a GraphQL operation")
+    graphql_max_root_fields: int = Field(20, ge=1, description="Most root fields of a GraphQL operation")
+    graphql_max_fragments: int = Field(50, ge=0, description="Most fragments of a GraphQL document")
+    graphql_max_cost: int = Field(
+        10_000,
+        ge=100,
+        description="Highest cost of a GraphQL request; docs/graphql.md says how it is counted",
+    )
+    graphql_max_batch: int = Field(
+        5, ge=1, description="Most GraphQL operations in one HTTP request; 1 refuses batches"
+    )
+    graphql_timeout_seconds: float = Field(
+        30, gt=0, description="How long a GraphQL query or mutation may take"
+    )
+    graphql_max_connections_per_user: int = Field(
+        50, ge=1, description="Open GraphQL sockets and event streams of one user"
+    )
+    graphql_max_connections_per_address: int = Field(
+        200, ge=1, description="Open GraphQL sockets and event streams from one address"
+    )
+    graphql_max_subscriptions: int = Field(
+        50, ge=1, description="Operations under way at once on one GraphQL socket or event stream"
     )
 
     @field_validator("log_level", mode="before")

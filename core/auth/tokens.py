@@ -30,6 +30,7 @@ class TokenClaims:
 
     user_id: UUID
     token_version: int
+    expires_at: datetime
 
 
 class Tokens:
@@ -70,9 +71,9 @@ class Tokens:
             )
             if claims.get("type") != token_type:
                 raise Unauthenticated("This token is of the wrong type")
-            # A life that no calendar holds is none that we gave.
-            datetime.fromtimestamp(claims["exp"], UTC)
-            return TokenClaims(UUID(claims["sub"]), int(claims["token_version"]))
+            # A life that no calendar holds is none that we gave: it raises.
+            expires_at = datetime.fromtimestamp(claims["exp"], UTC)
+            return TokenClaims(UUID(claims["sub"]), int(claims["token_version"]), expires_at)
         except jwt.ExpiredSignatureError:
             raise Unauthenticated("This token has expired") from None
         except (jwt.InvalidTokenError, KeyError, ValueError, TypeError, OverflowError, RecursionError):

@@ -31,11 +31,14 @@ class _Job:
     work: Callable[[Session], Any]
     loop: asyncio.AbstractEventLoop
     future: asyncio.Future[Any]
+    committed: Callable[[], None]
     result: Any = None
     error: BaseException | None = None
 
     def settle(self) -> None:
         """Tell the waiter, in its own loop; a waiter that was cancelled is left alone."""
+        if self.error is None:
+            self.committed()
         if self.future.done():
             return
         if self.error is None:
@@ -54,13 +57,13 @@ class GroupCommitWriter:
         self._thread.start()
         self._closed = False
 
-    async def run(self, work: Callable[[Session], Result]) -> Result:
-        """The result of `work` once its group is committed."""
+    async def run(self, work: Callable[[Session], Result], committed: Callable[[], None]) -> Result:
+        """See `Writer.run`."""
         if self._closed:
             raise RuntimeError("the database is closed")
         loop = asyncio.get_running_loop()
         future: asyncio.Future[Result] = loop.create_future()
-        self._jobs.put(_Job(work, loop, future))
+        self._jobs.put(_Job(work, loop, future, committed))
         return await future
 
     def close(self) -> None:

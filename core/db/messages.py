@@ -1,12 +1,14 @@
 """Rules of a message's row that hold whoever writes it, and reading messages with their files."""
 
 from collections.abc import Iterable, Sequence
+from operator import attrgetter
+from typing import Any
 from uuid import UUID
 
-from sqlalchemy import select
+from sqlalchemy import Row, select
 from sqlalchemy.orm import Session
 
-from core.db.mapping import to_attachment, to_message
+from core.db.mapping import ATTACHMENT_COLUMNS, to_attachment, to_message
 from core.db.models import AttachmentRow, MessageRow, ThreadRow
 from core.db.models import now as db_now
 from core.db.records import Attachment, Message
@@ -27,7 +29,7 @@ def append_message(session: Session, thread: ThreadRow, message: MessageRow) -> 
     return message
 
 
-def with_attachments(session: Session, rows: Sequence[MessageRow]) -> tuple[Message, ...]:
+def with_attachments(session: Session, rows: Sequence[MessageRow | Row[Any]]) -> tuple[Message, ...]:
     """The messages of `rows`, in their order, each with its attachments: one query for all."""
     by_message = attachments_of(session, [row.id for row in rows])
     return tuple(to_message(row, by_message.get(row.id, ())) for row in rows)
@@ -35,19 +37,20 @@ def with_attachments(session: Session, rows: Sequence[MessageRow]) -> tuple[Mess
 
 def attachments_of(session: Session, message_ids: Iterable[UUID]) -> dict[UUID, list[Attachment]]:
     """The attachments of each of these messages, oldest first; for a page of messages, not more."""
-    wanted = select(AttachmentRow).where(AttachmentRow.message_id.in_(list(message_ids)))
-    return _by_message(session.scalars(wanted.order_by(AttachmentRow.message_id, AttachmentRow.id)))
+    wanted = select(*ATTACHMENT_COLUMNS).where(AttachmentRow.message_id.in_(list(message_ids)))
+    return by_message(session.execute(wanted))
 
 
 def attachments_of_thread(session: Session, thread_id: UUID) -> dict[UUID, list[Attachment]]:
     """The attachments of each message of a thread, oldest first."""
-    wanted = select(AttachmentRow).where(AttachmentRow.thread_id == thread_id)
-    return _by_message(session.scalars(wanted.order_by(AttachmentRow.id)))
+    wanted = select(*ATTACHMENT_COLUMNS).where(AttachmentRow.thread_id == thread_id)
+    return by_message(session.execute(wanted))
 
 
-def _by_message(rows: Iterable[AttachmentRow]) -> dict[UUID, list[Attachment]]:
+def by_message(rows: Iterable[Row[Any]]) -> dict[UUID, list[Attachment]]:
+    """Rows of `ATTACHMENT_COLUMNS` as attachments, oldest first, by the message that they belong to."""
     found: dict[UUID, list[Attachment]] = {}
-    for row in rows:
+    for row in sorted(rows, key=attrgetter("id")):
         if row.message_id is not None:
             found.setdefault(row.message_id, []).append(to_attachment(row))
     return found

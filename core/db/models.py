@@ -79,6 +79,8 @@ class UserRow(Base):
     token_version: Mapped[int] = mapped_column(default=0)
     # True for the first user and null for all others: of two racing first ones, the index stops one.
     is_first: Mapped[bool | None] = mapped_column(unique=True)
+    # The number of the newest change of any thread of this owner.
+    change_seq: Mapped[int] = mapped_column(BigInteger, default=0, server_default="0")
     created_at: Mapped[datetime] = mapped_column(default=now)
     updated_at: Mapped[datetime] = mapped_column(default=now)
     last_login_at: Mapped[datetime | None]
@@ -107,6 +109,7 @@ class ThreadRow(Base):
     __table_args__ = (
         Index("ix_threads_owner_created", "owner_id", "created_at", "id"),
         Index("ix_threads_owner_listed_created", "owner_id", "is_listed", "created_at", "id"),
+        Index("ix_threads_owner_change", "owner_id", "change_seq"),
     )
 
     id: Mapped[UUID] = mapped_column(primary_key=True, default=new_id)
@@ -121,6 +124,8 @@ class ThreadRow(Base):
     message_count: Mapped[int] = mapped_column(default=0)
     # The agent asked for a password: the next message of the user must not be stored.
     awaits_secret: Mapped[bool] = mapped_column(default=False)
+    # The owner's number of the last change of this thread: `core.db.changes` gives it.
+    change_seq: Mapped[int] = mapped_column(BigInteger, default=0, server_default="0")
     created_at: Mapped[datetime] = mapped_column(default=now)
     updated_at: Mapped[datetime] = mapped_column(default=now)
     deleted_at: Mapped[datetime | None]

@@ -5,6 +5,7 @@ session ever crosses an `await`.
 """
 
 import asyncio
+import contextlib
 from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Protocol, TypeVar
@@ -13,9 +14,12 @@ from sqlalchemy import text
 from sqlalchemy.exc import DataError, DBAPIError, OperationalError
 from sqlalchemy.orm import Session, sessionmaker
 
+from core.db.announcements import announced
+from core.db.changes import number_changes
 from core.db.engines import database_url, reader_engine, sqlite_file, writer_engine
 from core.db.group_commit import GroupCommitWriter
 from core.errors import NotStorable, Unavailable
+from core.signals import Signals
 
 Result = TypeVar("Result")
 Work = Callable[[Session], Result]
@@ -27,8 +31,11 @@ ATTEMPTS = 3
 class Writer(Protocol):
     """Runs jobs, each in a transaction of its own or in a savepoint of a shared one."""
 
-    async def run(self, work: Work[Result]) -> Result:
-        """The result of `work` once it is durable."""
+    async def run(self, work: Work[Result], committed: Callable[[], None]) -> Result:
+        """The result of `work` once it is durable.
+
+        `committed` is called in the caller's loop before that, also if the caller does not wait any more.
+        """
         ...
 
     def close(self) -> None:
@@ -46,9 +53,10 @@ class DatabaseUnavailable(Unavailable):
 
 
 class Database:
-    """Connections of one process."""
+    """Connections of one process. What transactions announce is published on `signals`."""
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, signals: Signals | None = None) -> None:
+        self._signals = signals or Signals()
         parsed = database_url(url)
         self.file = sqlite_file(parsed)
         self._reader_engine = reader_engine(parsed, pool_size=READERS)
@@ -65,7 +73,20 @@ class Database:
 
         What `work` raises undoes its own changes and no others.
         """
-        return await _named(self._writer.run(work))
+        topics: frozenset[str] = frozenset()
+
+        def whole(session: Session) -> Result:
+            nonlocal topics
+            result = work(session)
+            number_changes(session)
+            topics = announced(session)
+            return result
+
+        def publish() -> None:
+            for topic in topics:
+                self._signals.publish(topic)
+
+        return await _named(self._writer.run(whole, publish))
 
     async def ping(self) -> None:
         """Raise `DatabaseUnavailable` unless a query is answered."""
@@ -90,8 +111,16 @@ class _PooledWriter:
         self._sessions = sessionmaker(self._engine, expire_on_commit=False)
         self._threads = ThreadPoolExecutor(READERS, thread_name_prefix="db-write")
 
-    async def run(self, work: Work[Result]) -> Result:
-        return await asyncio.get_running_loop().run_in_executor(self._threads, self._run, work)
+    async def run(self, work: Work[Result], committed: Callable[[], None]) -> Result:
+        loop = asyncio.get_running_loop()
+
+        def commit() -> Result:
+            result = self._run(work)
+            with contextlib.suppress(RuntimeError):  # that loop is closed: nobody waits any more
+                loop.call_soon_threadsafe(committed)
+            return result
+
+        return await loop.run_in_executor(self._threads, commit)
 
     def close(self) -> None:
         self._threads.shutdown()

@@ -4,7 +4,7 @@ import json
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import select
+from sqlalchemy import ColumnElement, select
 from sqlalchemy.orm import Session
 
 from core.auth.permissions import Scope, scope_of
@@ -31,6 +31,11 @@ def own_thread(
 def own_message(session: Session, user: User, thread_id: UUID, message_id: UUID) -> MessageRow:
     """A message in the caller's thread. Raises as `own_thread`, or `MessageNotFound`."""
     own_thread(session, user, thread_id)
+    return message_of(session, thread_id, message_id)
+
+
+def message_of(session: Session, thread_id: UUID, message_id: UUID) -> MessageRow:
+    """A message of a thread that is known to be the caller's. Raises `MessageNotFound`."""
     row = session.scalars(
         select(MessageRow).where(MessageRow.id == message_id, MessageRow.thread_id == thread_id)
     ).one_or_none()
@@ -49,6 +54,16 @@ def scope_for(session: Session, user: User, metadata: dict[str, object]) -> Scop
     scope = scope_of(metadata)
     scope.check(user)
     return scope_row(session, user.id, scope.digest, scope.products, scope.agents)
+
+
+def visible(session: Session, user: User, *, deleted_too: bool = False) -> list[ColumnElement[bool]]:
+    """What must hold of a `ThreadRow` that the caller may see: `own_thread` for many at once."""
+    conditions = [ThreadRow.owner_id == user.id]
+    if not deleted_too:
+        conditions.append(ThreadRow.is_deleted.is_(False))
+    if user.allowed_products or user.allowed_agents:
+        conditions.append(ThreadRow.scope_id.in_([scope.id for scope in allowed_scopes(session, user)]))
+    return conditions
 
 
 def allowed_scopes(session: Session, user: User) -> list[ScopeRow]:

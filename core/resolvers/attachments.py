@@ -1,18 +1,19 @@
 """Attachments: the bytes, for the owner of their thread only."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Collection
 from dataclasses import dataclass
+from uuid import UUID
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from core.context import Context
-from core.db.mapping import to_attachment
-from core.db.models import AttachmentRow
-from core.db.records import Attachment
+from core.db.mapping import ATTACHMENT_COLUMNS, to_attachment
+from core.db.models import AttachmentRow, ThreadRow
+from core.db.records import Attachment, User
 from core.errors import AttachmentNotFound, ThreadNotFound
 from core.files.store import FileMissing
-from core.resolvers.access import own_thread
+from core.resolvers.access import own_thread, visible
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +47,18 @@ async def open_attachment(ctx: Context, stored_name: str) -> AttachmentBytes:
     except FileMissing:
         raise AttachmentNotFound from None
     return AttachmentBytes(attachment, _chain(first, pieces))
+
+
+def load_attachments(session: Session, user: User, ids: Collection[UUID]) -> dict[UUID, Attachment]:
+    """Those of these attachments whose messages the caller may see."""
+    rows = session.execute(
+        select(*ATTACHMENT_COLUMNS)
+        .join(ThreadRow, ThreadRow.id == AttachmentRow.thread_id)
+        .where(
+            AttachmentRow.id.in_(list(ids)), AttachmentRow.message_id.is_not(None), *visible(session, user)
+        )
+    )
+    return {row.id: to_attachment(row) for row in rows}
 
 
 async def _chain(first: bytes, rest: AsyncIterator[bytes]) -> AsyncIterator[bytes]:

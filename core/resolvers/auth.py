@@ -1,26 +1,37 @@
 """Signing in and out, and the first account."""
 
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
+from typing import Any
 
 from sqlalchemy import exists, select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from core.auth.passwords import LONGEST_PASSWORD
-from core.auth.tokens import TokenPair, TokenType
+from core.auth.tokens import TokenPair
 from core.context import Context
+from core.db.announcements import announce
 from core.db.mapping import to_user
 from core.db.models import UserRow, now
 from core.db.records import User
 from core.errors import InvalidCredentials, InvalidInput, NotAllowed, Unauthenticated, UserExists
-from core.logs import bind_ids
 from core.plain import storable
 from core.resolvers.access import check_length
+from core.resolvers.bearers import authenticate_bearer, bearer_of
+from core.signals import user_topic
 
 LONGEST_USERNAME = 128
 LONGEST_EMAIL = 320
 LONGEST_FULL_NAME = 255
 ADMIN = "admin"
+
+_LONGEST = {
+    "username": LONGEST_USERNAME,
+    "email": LONGEST_EMAIL,
+    "full_name": LONGEST_FULL_NAME,
+    "password": LONGEST_PASSWORD,
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,9 +50,7 @@ class NewUser:
 
 async def authenticate(context: Context, access_token: str) -> User:
     """The user who holds this token. Raises `Unauthenticated`."""
-    user = await _bearer(context, access_token, "access")
-    bind_ids(user_id=user.id)
-    return user
+    return (await authenticate_bearer(context, access_token)).user
 
 
 async def register(ctx: Context, new: NewUser) -> User:
@@ -49,7 +58,7 @@ async def register(ctx: Context, new: NewUser) -> User:
 
     Raises `Unauthenticated`, `NotAllowed`, `InvalidInput`, `UserExists`.
     """
-    _check(new)
+    check_account(asdict(new))
     # Asked before hashing too: strangers must not be able to keep the processor busy.
     await ctx.db.read(lambda session: _check_may_register(session, ctx.caller))
     password_hash = await ctx.passwords.hash(new.password)
@@ -90,7 +99,7 @@ async def login(ctx: Context, username: str, password: str) -> TokenPair:
 
 async def refresh(ctx: Context, refresh_token: str) -> TokenPair:
     """A new pair for a valid refresh token. Raises `Unauthenticated`."""
-    return ctx.tokens.issue(await _bearer(ctx, refresh_token, "refresh"))
+    return ctx.tokens.issue((await bearer_of(ctx, refresh_token, "refresh")).user)
 
 
 async def logout(ctx: Context) -> None:
@@ -101,21 +110,9 @@ async def logout(ctx: Context) -> None:
         row = session.get_one(UserRow, user_id, with_for_update=True)
         row.token_version += 1
         row.updated_at = now()
+        announce(session, user_topic(user_id))
 
     await ctx.db.write(work)
-
-
-async def _bearer(ctx: Context, token: str, token_type: TokenType) -> User:
-    claims = ctx.tokens.check(token, token_type)
-
-    def work(session: Session) -> User | None:
-        row = session.get(UserRow, claims.user_id)
-        return to_user(row) if row is not None else None
-
-    user = await ctx.db.read(work)
-    if user is None or not user.is_active or user.token_version != claims.token_version:
-        raise Unauthenticated("This token is no longer valid")
-    return user
 
 
 def _check_may_register(session: Session, caller: User | None) -> bool:
@@ -129,17 +126,16 @@ def _check_may_register(session: Session, caller: User | None) -> bool:
     return False
 
 
-def _check(new: NewUser) -> None:
-    if not new.username.strip():
+def check_account(values: Mapping[str, Any]) -> None:
+    """Raise `InvalidInput` unless an account may have these values, of all its fields or of some."""
+    if "username" in values and not values["username"].strip():
         raise InvalidInput("username", "username must not be blank")
-    check_length("username", new.username, LONGEST_USERNAME)
-    check_length("email", new.email, LONGEST_EMAIL)
-    check_length("full_name", new.full_name, LONGEST_FULL_NAME)
-    if not new.password:
+    if "password" in values and not values["password"]:
         raise InvalidInput("password", "password must not be empty")
-    check_length("password", new.password, LONGEST_PASSWORD)
-    for field, value in asdict(new).items():
-        texts = value if isinstance(value, tuple) else (value,)
+    for field, longest in _LONGEST.items():
+        check_length(field, values.get(field), longest)
+    for field, value in values.items():
+        texts = value if isinstance(value, list | tuple) else (value,)
         if any(isinstance(text, str) and storable(text) != text for text in texts):
             raise InvalidInput(field, f"{field} must not hold characters such as NUL")
 

@@ -1,17 +1,22 @@
 """Messages: listed and changed. Sending has a file of its own."""
 
+from collections.abc import Collection, Sequence
 from uuid import UUID
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from core.context import Context
+from core.db.changes import touch
+from core.db.keyset import Slice, Window
+from core.db.mapping import MESSAGE_COLUMNS
+from core.db.message_slices import slices_of_messages
 from core.db.messages import with_attachments
-from core.db.models import MessageRow, now
-from core.db.records import Message, MessageStatus, Page
+from core.db.models import MessageRow, ThreadRow, now
+from core.db.records import Message, MessageStatus, Page, Thread, User
 from core.errors import InvalidInput
 from core.plain import storable
-from core.resolvers.access import own_message, own_thread
+from core.resolvers.access import message_of, own_message, own_thread, visible
 from core.resolvers.threads import LARGEST_PAGE
 from core.runs.store import LONGEST_ERROR_CODE
 
@@ -46,6 +51,33 @@ async def list_messages(ctx: Context, thread_id: UUID, *, page: int = 1, limit: 
     return await ctx.db.read(work)
 
 
+async def slice_messages(
+    ctx: Context, thread_windows: Sequence[tuple[Thread, Window[int]]]
+) -> list[Slice[Message]]:
+    """A slice of each thread's messages, newest first, keyed by position; `total` is always there.
+
+    The threads are the caller's, as another resolver gave them; all are read in two statements.
+    """
+    user = ctx.user
+    return await ctx.db.read(lambda session: slices_of_messages(session, user.id, thread_windows))
+
+
+async def messages_by_id(ctx: Context, ids: Collection[UUID]) -> dict[UUID, Message]:
+    """Those of these messages that the caller may see."""
+    user = ctx.user
+    return await ctx.db.read(lambda session: load_messages(session, user, ids))
+
+
+def load_messages(session: Session, user: User, ids: Collection[UUID]) -> dict[UUID, Message]:
+    """See `messages_by_id`."""
+    rows = session.execute(
+        select(*MESSAGE_COLUMNS)
+        .join(ThreadRow, ThreadRow.id == MessageRow.thread_id)
+        .where(MessageRow.id.in_(list(ids)), *visible(session, user))
+    ).all()
+    return {message.id: message for message in with_attachments(session, rows)}
+
+
 async def get_message(ctx: Context, thread_id: UUID, message_id: UUID) -> Message:
     """A message of the caller's thread. Raises `ThreadNotFound`, `NotAllowed`, `MessageNotFound`."""
     user = ctx.user
@@ -72,7 +104,9 @@ async def update_message(
         raise InvalidInput("tokens_count", f"tokens_count must be between 0 and {MOST_TOKENS}")
 
     def work(session: Session) -> Message:
-        row = own_message(session, user, thread_id, message_id)
+        thread = own_thread(session, user, thread_id, lock=True)
+        row = message_of(session, thread_id, message_id)
+        touch(session, thread)
         if status is not None:
             row.status = status
         if text is not None:

@@ -2,18 +2,18 @@
 
 from core.auth.permissions import check_model
 from core.context import Context
-from core.errors import NotAllowed, Unavailable
+from core.errors import NotAllowed, ProviderOff
 from core.provider.client import Model
 
 
 async def list_models(ctx: Context) -> list[Model]:
     """The models that the caller may name, in the provider's order.
 
-    Raises `Unavailable` while the provider is switched off, and `ProviderError`.
+    Raises `ProviderOff` while the provider is switched off, and `ProviderError`.
     """
     user = ctx.user
     if not ctx.settings.llm_enabled:
-        raise Unavailable("The LLM provider is switched off (CHAT_LLM_ENABLED=false)")
+        raise ProviderOff
 
     def may_name(model: Model) -> bool:
         try:

@@ -1,17 +1,18 @@
 """Provider threads: what a provider wants to be told again with the next message of a thread."""
 
+from collections.abc import Collection
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import select
+from sqlalchemy import ColumnElement, Result, select
 from sqlalchemy.orm import Session
 
 from core.context import Context
-from core.db.mapping import to_provider_thread
-from core.db.models import ProviderThreadRow, now
-from core.db.records import ProviderThread
+from core.db.mapping import PROVIDER_THREAD_COLUMNS, to_provider_thread
+from core.db.models import ProviderThreadRow, ThreadRow, now
+from core.db.records import ProviderThread, User
 from core.errors import ProviderThreadNotFound
-from core.resolvers.access import check_json, check_length, own_thread
+from core.resolvers.access import check_json, check_length, own_thread, visible
 from core.runs.history import PROVIDER
 from core.runs.store import LONGEST_CONVERSATION_ID
 
@@ -30,6 +31,25 @@ async def get_provider_thread(ctx: Context, thread_id: UUID, *, provider: str = 
         return to_provider_thread(row)
 
     return await ctx.db.read(work)
+
+
+async def provider_threads_of(
+    ctx: Context, thread_ids: Collection[UUID], provider: str = PROVIDER
+) -> dict[UUID, ProviderThread]:
+    """The state kept for a provider by each of these threads; for the caller's threads that have one."""
+    user = ctx.user
+
+    def work(session: Session) -> dict[UUID, ProviderThread]:
+        wanted = ProviderThreadRow.thread_id.in_(list(thread_ids)) & (ProviderThreadRow.provider == provider)
+        return {row.thread_id: to_provider_thread(row) for row in _visible_where(session, user, wanted)}
+
+    return await ctx.db.read(work)
+
+
+def load_provider_threads(session: Session, user: User, ids: Collection[UUID]) -> dict[UUID, ProviderThread]:
+    """Those of these states that the caller may see, by their own ids."""
+    rows = _visible_where(session, user, ProviderThreadRow.id.in_(list(ids)))
+    return {row.id: to_provider_thread(row) for row in rows}
 
 
 async def set_provider_thread(
@@ -59,6 +79,14 @@ async def set_provider_thread(
         return to_provider_thread(row)
 
     return await ctx.db.write(work)
+
+
+def _visible_where(session: Session, user: User, wanted: ColumnElement[bool]) -> Result[Any]:
+    return session.execute(
+        select(*PROVIDER_THREAD_COLUMNS)
+        .join(ThreadRow, ThreadRow.id == ProviderThreadRow.thread_id)
+        .where(wanted, *visible(session, user))
+    )
 
 
 def _find(session: Session, thread_id: UUID, provider: str) -> ProviderThreadRow | None:

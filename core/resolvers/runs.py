@@ -1,16 +1,19 @@
 """Runs: looked at, followed, waited for and cancelled by their owners."""
 
+from collections.abc import Collection, Sequence
+from typing import Any
 from uuid import UUID
 
-from sqlalchemy import select
-from sqlalchemy.orm import Session
+from sqlalchemy import Select, select
+from sqlalchemy.orm import Session, aliased
 
 from core.context import Context
-from core.db.mapping import to_run
-from core.db.models import MessageRow, RunRow
-from core.db.records import Run, RunStatus
+from core.db.mapping import RUN_COLUMNS, to_run
+from core.db.models import MessageRow, RunRow, ThreadRow
+from core.db.records import Message, Run, RunStatus, SenderType, User
 from core.errors import AnswerStopped, CoreError, ProviderError, RunNotFound, ThreadNotFound, Unavailable
-from core.resolvers.access import own_thread
+from core.resolvers.access import own_thread, visible
+from core.runs import store
 from core.runs.events import SERVER_STOPPED, Batch, Cursor, RunEnd
 from core.runs.log import Reader
 from core.runs.stored_log import StoredReader
@@ -26,6 +29,70 @@ class RunElsewhere(Unavailable):
 async def get_run(ctx: Context, run_id: UUID) -> Run:
     """The caller's run. Raises `RunNotFound`, `NotAllowed`."""
     return await ctx.db.read(lambda session: to_run(_own_run(session, ctx, run_id)))
+
+
+async def runs_by_id(ctx: Context, ids: Collection[UUID]) -> dict[UUID, Run]:
+    """Those of these runs that the caller may see."""
+    user = ctx.user
+    return await ctx.db.read(lambda session: load_runs(session, user, ids))
+
+
+def load_runs(session: Session, user: User, ids: Collection[UUID]) -> dict[UUID, Run]:
+    """See `runs_by_id`."""
+    rows = session.execute(_visible_runs(session, user).where(RunRow.id.in_(list(ids))))
+    return {row.id: to_run(row) for row in rows}
+
+
+async def active_runs(ctx: Context, thread_ids: Collection[UUID]) -> dict[UUID, Run]:
+    """The run that each of these threads is busy with, or that is next; for the caller's threads that are."""
+    user = ctx.user
+    waiting = aliased(RunRow)
+    first = (
+        select(waiting.id)
+        .where(waiting.thread_id == ThreadRow.id, waiting.finished_at.is_(None))
+        .order_by(*store.turn(waiting))
+        .limit(1)
+        .correlate(ThreadRow)
+        .scalar_subquery()
+    )
+
+    def work(session: Session) -> dict[UUID, Run]:
+        rows = session.execute(
+            _visible_runs(session, user).where(ThreadRow.id.in_(list(thread_ids)), RunRow.id == first)
+        )
+        return {row.thread_id: to_run(row) for row in rows}
+
+    return await ctx.db.read(work)
+
+
+async def runs_of_messages(ctx: Context, messages: Sequence[Message]) -> dict[UUID, Run]:
+    """By message: the newest run of a user's message, and the run that wrote an assistant's."""
+    user = ctx.user
+    questions = {message.id: _question_id(message) for message in messages}
+
+    def work(session: Session) -> list[Run]:
+        wanted = [question_id for question_id in set(questions.values()) if question_id is not None]
+        rows = session.execute(_visible_runs(session, user).where(RunRow.user_message_id.in_(wanted)))
+        return sorted(map(to_run, rows), key=lambda run: (run.created_at, run.id))
+
+    runs = await ctx.db.read(work)
+    of_question = {run.user_message_id: run for run in runs}
+    of_answer = {run.assistant_message_id: run for run in runs}
+    found = {
+        message_id: of_question.get(message_id) if question_id == message_id else of_answer.get(message_id)
+        for message_id, question_id in questions.items()
+    }
+    return {message_id: run for message_id, run in found.items() if run is not None}
+
+
+def _question_id(message: Message) -> UUID | None:
+    return message.id if message.sender_type is SenderType.USER else message.parent_id
+
+
+def _visible_runs(session: Session, user: User) -> Select[Any]:
+    """All runs of all threads that the caller may see."""
+    own = visible(session, user)
+    return select(*RUN_COLUMNS).join_from(ThreadRow, RunRow, RunRow.thread_id == ThreadRow.id).where(*own)
 
 
 async def cancel_run(ctx: Context, run_id: UUID) -> Run:

@@ -3,6 +3,8 @@
 import hashlib
 import hmac
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
@@ -12,6 +14,7 @@ from sqlalchemy.orm import Session
 
 from core.auth.permissions import check_model
 from core.context import Context
+from core.db.changes import touch
 from core.db.mapping import to_run
 from core.db.messages import append_message, with_attachments
 from core.db.models import AttachmentRow, MessageRow, RunRow, ThreadRow
@@ -73,27 +76,52 @@ async def _send(ctx: Context, thread_id: UUID, new: NewMessage) -> SentMessage:
     _check(new)
     # Before any bytes are written: a foreign thread must cost a stranger's request nothing.
     await ctx.db.read(lambda session: own_thread(session, ctx.user, thread_id).id)
-    run_id = new_id()
-    claim = ctx.runs.reserve(run_id, text) if ctx.settings.llm_enabled else None
     kept: list[KeptFile] = []
     sent: SentMessage | None = None
     try:
-        kept = await keep_files(ctx, new.attachments)
-        digest = _digest(ctx, thread_id, new, kept)
+        with reserved_place(ctx, text) as place:
+            kept = await keep_files(ctx, new.attachments)
+            digest = _digest(ctx, thread_id, new, kept)
 
-        def work(session: Session) -> SentMessage:
-            return _Sending(ctx, session, new, text, kept, digest).send(thread_id, run_id, user_id, claim)
+            def work(session: Session) -> SentMessage:
+                return _Sending(ctx, session, new, text, kept, digest).send(thread_id, user_id, place)
 
-        sent = await ctx.db.write(work)
+            sent = await ctx.db.write(work)
+            place.run = None if sent.is_replay else sent.run
         return sent
     finally:
-        if sent is not None and sent.run is not None and not sent.is_replay:
-            ctx.runs.accept(sent.run, claim)
-        elif ctx.settings.llm_enabled:
-            ctx.runs.abandon(run_id, claim)
         if sent is None or sent.is_replay:
             for file in kept:
                 await ctx.files.delete(file.stored_name)
+
+
+@dataclass(slots=True)
+class RunPlace:
+    """A place in the engine for a run that is to be stored; `run` is that run once it is."""
+
+    run_id: UUID
+    claim: UUID | None
+    run: Run | None = None
+
+
+@contextmanager
+def reserved_place(ctx: Context, text: str) -> Iterator[RunPlace]:
+    """A place for a run; at the end of the block the engine starts what was stored, or gets it back.
+
+    `text` is what the provider gets if it turns out to be a secret. Raises `Draining`.
+    """
+    run_id = new_id()
+    if not ctx.settings.llm_enabled:
+        yield RunPlace(run_id, None)
+        return
+    place = RunPlace(run_id, ctx.runs.reserve(run_id, text))
+    try:
+        yield place
+    finally:
+        if place.run is not None:
+            ctx.runs.accept(place.run, place.claim)
+        else:
+            ctx.runs.abandon(run_id, place.claim)
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,18 +135,21 @@ class _Sending:
     kept: list[KeptFile]
     digest: str
 
-    def send(self, thread_id: UUID, run_id: UUID, user_id: UUID, claim: UUID | None) -> SentMessage:
+    def send(self, thread_id: UUID, user_id: UUID, place: RunPlace) -> SentMessage:
         thread = own_thread(self.session, self.ctx.user, thread_id, lock=True)
         replay = self._replay(thread)
         if replay is not None:
             return replay
-        model, label = self._model(thread)
+        model, label = choose_model(self.ctx, thread, self.new.model, self.new.model_label)
         is_secret, thread.awaits_secret = thread.awaits_secret, False
         message = self._add_message(thread, str(user_id), BULLETS if is_secret else storable(self.text))
         self._name(thread, label or model, message.text)
         run = None
         if self.ctx.settings.llm_enabled:
-            run = self._add_run(thread, message, run_id, model, label, is_secret=is_secret, claim=claim)
+            run = add_run(
+                self.ctx, self.session, message, place, model=model, label=label, is_secret=is_secret
+            )
+        touch(self.session, thread)
         self.session.flush()
         return SentMessage(with_attachments(self.session, [message])[0], to_run(run) if run else None)
 
@@ -136,32 +167,13 @@ class _Sending:
         if not hmac.compare_digest(message.request_digest or "", self.digest):
             raise IdempotencyMismatch
         run = self.session.scalars(
-            select(RunRow).where(RunRow.user_message_id == message.id).order_by(RunRow.created_at).limit(1)
+            select(RunRow)
+            .where(RunRow.user_message_id == message.id)
+            .order_by(RunRow.created_at, RunRow.id)
+            .limit(1)
         ).one_or_none()
         stored = with_attachments(self.session, [message])[0]
         return SentMessage(stored, to_run(run) if run else None, is_replay=True)
-
-    def _model(self, thread: ThreadRow) -> tuple[str, str | None]:
-        """The model to ask and its label; what the request says is remembered in the thread."""
-        remembered = thread.attributes.get("model")
-        model = self.new.model or (remembered if isinstance(remembered, str) else None)
-        if not model:
-            if self.ctx.settings.llm_enabled:
-                raise ModelRequired
-            return "", self.new.model_label
-        check_length("model", model, LONGEST_MODEL)
-        check_model(self.ctx.user, model, agents_are_models=self.ctx.settings.agents_are_models)
-        label = self.new.model_label
-        if label is None and model == remembered:
-            known = thread.attributes.get("model_label")
-            label = known if isinstance(known, str) else None
-        thread.attributes = {
-            **thread.attributes,
-            "model": model,
-            "model_label": label,
-            "provider": PROVIDER,
-        }
-        return model, label
 
     def _add_message(self, thread: ThreadRow, sender_id: str, text: str) -> MessageRow:
         message = MessageRow(
@@ -197,34 +209,57 @@ class _Sending:
         thread.title = title.replace("[", "").replace("]", "")[:LONGEST_TITLE]
         relist(self.session, thread)
 
-    def _add_run(
-        self,
-        thread: ThreadRow,
-        message: MessageRow,
-        run_id: UUID,
-        model: str,
-        label: str | None,
-        *,
-        is_secret: bool,
-        claim: UUID | None,
-    ) -> RunRow:
-        run = RunRow(
-            id=run_id,
-            thread_id=thread.id,
-            owner_id=thread.owner_id,
-            user_message_id=message.id,
-            position=message.position,
-            status=RunStatus.QUEUED,
-            model=model,
-            model_label=label,
-            is_secret=is_secret,
-            # Only this process knows the secret, so only it can ask the question.
-            lease_owner=self.ctx.runs.process_id if is_secret else None,
-        )
-        limit = self.ctx.settings.thread_queue_limit
-        if store.enqueue(self.session, run, queue_limit=limit, claim_for=claim):
-            message.status = MessageStatus.PROCESSING
-        return run
+
+def choose_model(
+    ctx: Context, thread: ThreadRow, model: str | None, label: str | None
+) -> tuple[str, str | None]:
+    """The model to ask and its label; what the request says is remembered in the thread.
+
+    Raises `ModelRequired` if neither says any, `InvalidInput` and `NotAllowed`.
+    """
+    remembered = thread.attributes.get("model")
+    model = model or (remembered if isinstance(remembered, str) else None)
+    if not model:
+        if ctx.settings.llm_enabled:
+            raise ModelRequired
+        return "", label
+    check_length("model", model, LONGEST_MODEL)
+    check_model(ctx.user, model, agents_are_models=ctx.settings.agents_are_models)
+    if label is None and model == remembered:
+        known = thread.attributes.get("model_label")
+        label = known if isinstance(known, str) else None
+    thread.attributes = {**thread.attributes, "model": model, "model_label": label, "provider": PROVIDER}
+    return model, label
+
+
+def add_run(
+    ctx: Context,
+    session: Session,
+    question: MessageRow,
+    place: RunPlace,
+    *,
+    model: str,
+    label: str | None,
+    is_secret: bool = False,
+) -> RunRow:
+    """Insert the run that answers `question`, whose thread is locked. Raises `QueueFull`."""
+    run = RunRow(
+        id=place.run_id,
+        thread_id=question.thread_id,
+        owner_id=ctx.user.id,
+        user_message_id=question.id,
+        position=question.position,
+        status=RunStatus.QUEUED,
+        model=model,
+        model_label=label,
+        is_secret=is_secret,
+        # Only this process knows the secret, so only it can ask the question.
+        lease_owner=ctx.runs.process_id if is_secret else None,
+    )
+    limit = ctx.settings.thread_queue_limit
+    if store.enqueue(session, run, queue_limit=limit, claim_for=place.claim):
+        question.status = MessageStatus.PROCESSING
+    return run
 
 
 def _text(new: NewMessage) -> str:

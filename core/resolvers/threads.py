@@ -1,6 +1,8 @@
 """Threads: made, listed, read, changed, deleted and restored by their owners."""
 
-from dataclasses import dataclass
+from collections.abc import Collection
+from dataclasses import astuple, dataclass
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
@@ -8,17 +10,29 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from core.context import Context
-from core.db.mapping import to_thread
+from core.db.changes import touch
+from core.db.keyset import Order, Slice, Window, read_slice
+from core.db.mapping import THREAD_COLUMNS, to_thread
 from core.db.messages import with_attachments
-from core.db.models import MessageRow, ThreadRow, now
-from core.db.records import Message, Page, Thread
+from core.db.models import MessageRow, ScopeRow, ThreadRow, now
+from core.db.records import Message, Page, Thread, User
 from core.db.threads import add_thread, move_thread, relist
 from core.plain import storable
-from core.resolvers.access import allowed_scopes, check_json, check_length, own_thread, scope_for
+from core.resolvers.access import allowed_scopes, check_json, check_length, own_thread, scope_for, visible
 
 LONGEST_TITLE = 255
 LONGEST_SUMMARY = 1024
 LARGEST_PAGE = 100
+
+_NEWEST_FIRST = Order((ThreadRow.created_at, ThreadRow.id), descending=True)
+
+
+@dataclass(frozen=True, slots=True)
+class ThreadKey:
+    """The place of a thread in lists."""
+
+    created_at: datetime
+    id: UUID
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +66,7 @@ async def create_thread(
         )
         add_thread(session, row)
         session.flush()
+        touch(session, row)
         return to_thread(row)
 
     return await ctx.db.write(work)
@@ -70,7 +85,7 @@ async def list_threads(
 
     def work(session: Session) -> Page[Thread]:
         scopes = allowed_scopes(session, user)
-        total = sum(scope.thread_count if include_deleted else scope.listed_count for scope in scopes)
+        total = _total(scopes, include_deleted=include_deleted)
         offset = (page - 1) * limit
         if offset >= total:
             return Page((), total, page, limit)
@@ -83,6 +98,40 @@ async def list_threads(
         return Page(tuple(map(to_thread, session.scalars(query))), total, page, limit)
 
     return await ctx.db.read(work)
+
+
+async def slice_threads(
+    ctx: Context, window: Window[ThreadKey], *, include_deleted: bool = False, with_total: bool = False
+) -> Slice[Thread]:
+    """The caller's threads, newest first, as `list_threads` shows them; `total` only if asked for."""
+    user = ctx.user
+
+    def work(session: Session) -> Slice[Thread]:
+        query = select(*THREAD_COLUMNS).where(*visible(session, user, deleted_too=True))
+        if not include_deleted:
+            query = query.where(ThreadRow.is_listed)
+        found = read_slice(session, query, _NEWEST_FIRST, window.by(astuple))
+        total = _total(allowed_scopes(session, user), include_deleted=include_deleted) if with_total else None
+        return Slice(tuple(map(to_thread, found.items)), found.has_next, found.has_previous, total)
+
+    return await ctx.db.read(work)
+
+
+async def threads_by_id(
+    ctx: Context, ids: Collection[UUID], *, deleted_too: bool = False
+) -> dict[UUID, Thread]:
+    """Those of these threads that the caller may see; without `deleted_too`, deleted ones are left out."""
+    user = ctx.user
+    return await ctx.db.read(lambda session: load_threads(session, user, ids, deleted_too=deleted_too))
+
+
+def load_threads(
+    session: Session, user: User, ids: Collection[UUID], *, deleted_too: bool = False
+) -> dict[UUID, Thread]:
+    """See `threads_by_id`."""
+    own = visible(session, user, deleted_too=deleted_too)
+    rows = session.execute(select(*THREAD_COLUMNS).where(ThreadRow.id.in_(list(ids)), *own))
+    return {row.id: to_thread(row) for row in rows}
 
 
 async def get_thread(ctx: Context, thread_id: UUID, *, messages_limit: int = 5) -> ThreadDetail:
@@ -134,6 +183,7 @@ async def update_thread(
             thread.deleted_at = now() if is_deleted else None
         thread.updated_at = now()
         relist(session, thread)
+        touch(session, thread)
         session.flush()
         return to_thread(thread)
 
@@ -143,6 +193,10 @@ async def update_thread(
 async def delete_thread(ctx: Context, thread_id: UUID) -> None:
     """Hide a thread until it is restored; again is fine. Raises `ThreadNotFound`, `NotAllowed`."""
     await update_thread(ctx, thread_id, is_deleted=True)
+
+
+def _total(scopes: list[ScopeRow], *, include_deleted: bool) -> int:
+    return sum(scope.thread_count if include_deleted else scope.listed_count for scope in scopes)
 
 
 def _check(title: str | None, summary: str | None, metadata: dict[str, Any] | None) -> None:

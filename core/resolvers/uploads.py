@@ -14,10 +14,10 @@ from core.plain import storable
 
 @dataclass(frozen=True, slots=True)
 class NewAttachment:
-    """A file to be sent with a message; `data_base64` as the client encoded it."""
+    """A file to be sent with a message; `content` is its bytes, or the Base64 text that a client made of them."""
 
     filename: str
-    data_base64: str
+    content: bytes | str | None
     content_type: str = "application/octet-stream"
 
 
@@ -37,7 +37,7 @@ async def keep_files(ctx: Context, attachments: tuple[NewAttachment, ...]) -> li
     if not attachments:
         return []
     # All are decoded before any is stored: one that is wrong stores nothing.
-    contents = await asyncio.to_thread(lambda: [_decode(item.data_base64) for item in attachments])
+    contents = await asyncio.to_thread(lambda: [_decode(item.content) for item in attachments])
     kept: list[KeptFile] = []
     try:
         for item, content in zip(attachments, contents, strict=True):
@@ -52,9 +52,13 @@ async def keep_files(ctx: Context, attachments: tuple[NewAttachment, ...]) -> li
     return kept
 
 
-def _decode(data_base64: str) -> bytes:
+def _decode(content: bytes | str | None) -> bytes:
+    if isinstance(content, bytes):
+        return content
+    if content is None:
+        raise InvalidAttachment
     try:
         # Encoders may break lines; anything else outside the alphabet is a fault.
-        return base64.b64decode("".join(data_base64.split()), validate=True)
+        return base64.b64decode("".join(content.split()), validate=True)
     except (binascii.Error, ValueError):
         raise InvalidAttachment from None

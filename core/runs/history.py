@@ -9,7 +9,7 @@ from sqlalchemy.orm import Session
 
 from core.db.messages import attachments_of_thread
 from core.db.models import MessageRow, ProviderThreadRow
-from core.db.records import Attachment, Run, SenderType
+from core.db.records import Attachment, MessageStatus, Run, SenderType
 from core.db.session import Database
 from core.files.store import FileMissing, FileStore
 from core.logs import get_logger
@@ -26,6 +26,7 @@ class _Line:
     position: int
     parent_id: UUID | None
     sender_type: str
+    status: str
     text: str
     metadata: dict[str, Any]
 
@@ -58,6 +59,7 @@ def _load(session: Session, run: Run) -> _Thread:
         MessageRow.position,
         MessageRow.parent_id,
         MessageRow.sender_type,
+        MessageRow.status,
         MessageRow.text,
         MessageRow.attributes,
     )
@@ -77,9 +79,10 @@ def _load(session: Session, run: Run) -> _Thread:
 
 
 def _conversation(lines: list[_Line], question_id: UUID) -> list[_Line]:
-    """The lines up to the question, each answer right behind what it answers.
+    """The lines up to the question, each followed by its answer.
 
-    Questions that were sent later and wait behind this one are left out.
+    Questions that were sent later and wait behind this one are left out. Of several answers to one question
+    the last that is ready counts, else the last.
     """
     positions = {line.id: line.position for line in lines}
     question = positions[question_id]
@@ -88,8 +91,27 @@ def _conversation(lines: list[_Line], question_id: UUID) -> list[_Line]:
         anchor = positions.get(line.parent_id, line.position) if line.parent_id else line.position
         return anchor, line.position
 
-    earlier = [line for line in lines if place(line)[0] < question or line.id == question_id]
+    superseded = _superseded(lines)
+    earlier = [
+        line
+        for line in lines
+        if line.id not in superseded and (place(line)[0] < question or line.id == question_id)
+    ]
     return sorted(earlier, key=place)
+
+
+def _superseded(lines: list[_Line]) -> set[UUID]:
+    """The answers whose question has another one that counts."""
+    by_question: dict[UUID, list[_Line]] = {}
+    for line in lines:
+        if line.parent_id is not None and line.sender_type == SenderType.ASSISTANT:
+            by_question.setdefault(line.parent_id, []).append(line)
+    superseded: set[UUID] = set()
+    for answers in by_question.values():
+        ready = [line for line in answers if line.status == MessageStatus.READY]
+        counts = (ready or answers)[-1]
+        superseded.update(line.id for line in answers if line is not counts)
+    return superseded
 
 
 def _message(line: _Line, files: tuple[PromptFile, ...]) -> PromptMessage:

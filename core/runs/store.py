@@ -6,9 +6,10 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import delete, func, insert, or_, select, update
+from sqlalchemy import ColumnElement, delete, func, insert, or_, select, update
 from sqlalchemy.orm import Session
 
+from core.db.changes import touch
 from core.db.mapping import to_run
 from core.db.messages import append_message
 from core.db.models import AttachmentRow, MessageRow, ProviderThreadRow, RunPartRow, RunRow, ThreadRow, now
@@ -74,6 +75,14 @@ def enqueue(session: Session, run: RunRow, *, queue_limit: int, claim_for: UUID 
     return claimed
 
 
+def turn(run: type[RunRow] = RunRow) -> tuple[ColumnElement[Any], ...]:
+    """What to order the unfinished runs of a thread by: one that was begun is always the first.
+
+    Several runs may answer one question; ids alone would not do, where clocks differ.
+    """
+    return run.position.asc(), run.started_at.is_(None).asc(), run.id.asc()
+
+
 def get(session: Session, run_id: UUID) -> Run:
     """The run, whoever writes it."""
     return to_run(session.get_one(RunRow, run_id))
@@ -82,11 +91,11 @@ def get(session: Session, run_id: UUID) -> Run:
 def claim_next(session: Session, thread_id: UUID, process_id: UUID) -> Run | None:
     """Claim the thread's first unfinished run if it waits; None if it is at work or there is none."""
     # Who holds the thread's row decides: elsewhere than on SQLite, two could find the same run waiting.
-    session.execute(select(ThreadRow.id).where(ThreadRow.id == thread_id).with_for_update())
+    thread = session.get_one(ThreadRow, thread_id, with_for_update=True)
     row = session.scalars(
         select(RunRow)
         .where(RunRow.thread_id == thread_id, RunRow.finished_at.is_(None))
-        .order_by(RunRow.position)
+        .order_by(*turn())
         .limit(1)
     ).one_or_none()
     if row is None or row.status != RunStatus.QUEUED:
@@ -94,6 +103,7 @@ def claim_next(session: Session, thread_id: UUID, process_id: UUID) -> Run | Non
     if row.is_secret and row.lease_owner != process_id:
         return None  # only its process knows the text
     _give(row, process_id)
+    touch(session, thread)
     session.execute(
         update(MessageRow)
         .where(MessageRow.id == row.user_message_id)
@@ -165,8 +175,11 @@ def finish(
     if run.is_secret and outcome.status in (RunStatus.FAILED, RunStatus.CANCELLED):
         # A secret that did not get through will be typed again, and must be a secret then, too.
         thread.awaits_secret = True
-    elif outcome.asked_for_secret and outcome.status is RunStatus.COMPLETED:
-        thread.awaits_secret = False  # the agent went on without it
+    elif thread.awaits_secret and outcome.status is RunStatus.COMPLETED:
+        # The agent went on without it; or an earlier answer asked, in whose place this one stands now.
+        is_newest = question.id == newest_question_id(session, thread.id)
+        thread.awaits_secret = not (outcome.asked_for_secret or is_newest)
+    touch(session, thread)
     session.execute(delete(RunPartRow).where(RunPartRow.run_id == run_id))
     if outcome.conversation_id and len(outcome.conversation_id) <= LONGEST_CONVERSATION_ID:
         _remember_conversation(session, run, outcome.conversation_id)
@@ -224,6 +237,16 @@ def _close_question(question: MessageRow, outcome: Outcome) -> None:
     question.error_code = None
     question.tokens_count = outcome.prompt_tokens
     question.correlation_id = (outcome.response_id or "")[:LONGEST_CORRELATION_ID] or question.correlation_id
+
+
+def newest_question_id(session: Session, thread_id: UUID) -> UUID | None:
+    """The last message of a thread that its user wrote."""
+    return session.scalar(
+        select(MessageRow.id)
+        .where(MessageRow.thread_id == thread_id, MessageRow.sender_type == SenderType.USER)
+        .order_by(MessageRow.position.desc())
+        .limit(1)
+    )
 
 
 def _add_answer(session: Session, thread: ThreadRow, run: RunRow, outcome: Outcome) -> MessageRow | None:

@@ -1,42 +1,26 @@
 """Every list has an index that serves its order: a page reads a page, not the table."""
 
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 from sqlalchemy import Engine, create_engine, event, text
 
-from core.auth.passwords import Passwords
-from core.auth.tokens import Tokens
-from core.context import Context, Services
+from core.context import Context
+from core.db.keyset import Window
 from core.db.migrate import migrate
-from core.db.session import Database
-from core.files.store import FileStore
-from core.provider.client import ProviderClient
-from core.resolvers import auth, messages, threads
-from core.runs.engine import RunEngine
-from core.runs.memory_log import MemoryLog
-from core.settings import Settings
-
-SECRET = "a secret of the tests, long enough for HS256"
+from core.resolvers import changes, messages, threads, users
+from tests.core.parts import new_caller, open_services
 
 
 @pytest.fixture
-async def ctx(tmp_path: Path) -> Any:
-    """A signed-in caller on a database of their own, without any server."""
+async def ctx(tmp_path: Path) -> AsyncIterator[Context]:
+    """A signed-in administrator on a database of their own, without any server."""
     url = f"sqlite:///{tmp_path / 'app.db'}"
     migrate(url)
-    settings = Settings(_env_file=None, database_url=url, jwt_secret_key=SECRET)
-    db = Database(url)
-    files, provider, passwords = FileStore(tmp_path), ProviderClient(settings), Passwords()
-    runs = RunEngine(settings, db, files, provider, MemoryLog(run_bytes=2**20, retention_seconds=1))
-    services = Services(settings, db, files, provider, runs, passwords, Tokens(settings))
-    user = await auth.register(services.context(None), auth.NewUser("ada", "pw"))
-    yield services.context(user)
-    await provider.close()
-    passwords.close()
-    db.close()
+    async with open_services(url, tmp_path) as services:
+        yield await new_caller(services, roles=["admin"])
 
 
 @pytest.fixture
@@ -45,7 +29,7 @@ def plans() -> Iterator[list[str]]:
     seen: list[str] = []
 
     def explain(connection: Any, _cursor: Any, statement: str, parameters: Any, *_: Any) -> None:
-        if statement.startswith("SELECT"):
+        if statement.startswith(("SELECT", "WITH")):
             cursor = connection.connection.cursor()
             rows = cursor.execute(f"EXPLAIN QUERY PLAN {statement}", parameters).fetchall()
             seen.extend(row[3] for row in rows)
@@ -72,6 +56,62 @@ async def test_a_page_of_threads_reads_its_index(ctx: Context, plans: list[str])
     await threads.list_threads(ctx)
     await threads.list_threads(ctx, page=2, limit=1, include_deleted=True)
     assert_no_scan(plans)
+
+
+def windows(key: Any) -> list[Window[Any]]:
+    """From either end, and from the place of `key` in either direction."""
+    sizes: list[dict[str, Any]] = [{}, {"first": 1}, {"last": 1}]
+    places: list[dict[str, Any]] = [{}, {"after": key}, {"before": key}]
+    return [Window(**size, **place) for size in sizes for place in places]
+
+
+@pytest.mark.parametrize("include_deleted", [True, False])
+async def test_a_slice_of_threads_reads_its_index_from_either_end_and_from_the_middle(
+    ctx: Context, plans: list[str], *, include_deleted: bool
+) -> None:
+    made = [await threads.create_thread(ctx, title=str(number)) for number in range(3)]
+    key = threads.ThreadKey(made[1].created_at, made[1].id)
+    for window in windows(key):
+        plans.clear()
+        await threads.slice_threads(ctx, window, include_deleted=include_deleted, with_total=True)
+        assert_no_scan(plans)
+
+
+async def test_a_slice_of_users_reads_its_index(ctx: Context, plans: list[str]) -> None:
+    for window in windows("m"):
+        plans.clear()
+        await users.list_users(ctx, window)
+        # Without any condition, to walk an index from its end is called a scan of it.
+        assert not [step for step in plans if "TEMP B-TREE" in step]
+        assert all("USING INDEX" in step or "USING COVERING INDEX" in step for step in plans), plans
+
+
+async def test_the_change_feed_reads_its_index(ctx: Context, plans: list[str]) -> None:
+    cursor = await changes.threads_cursor(ctx)
+    for _ in range(3):
+        await threads.create_thread(ctx)
+    plans.clear()
+    feed = changes.follow_threads(ctx, cursor)
+    assert len(await anext(feed)) == 3
+    await feed.aclose()
+    assert any("ix_threads_owner_change (owner_id=? AND change_seq>?)" in step for step in plans)
+    assert_no_scan(plans)
+
+
+async def test_slices_of_many_threads_messages_read_ranges_of_their_index(
+    ctx: Context, plans: list[str], tmp_path: Path
+) -> None:
+    made = [await threads.create_thread(ctx) for _ in range(3)]
+    for thread in made:
+        fill(tmp_path / "app.db", thread.id.hex, 200)
+    filled = (await threads.threads_by_id(ctx, [thread.id for thread in made])).values()
+    plans.clear()
+    slices = await messages.slice_messages(ctx, [(thread, Window(5, after=150)) for thread in filled])
+    assert [[item.text for item in part.items] for part in slices] == [
+        [str(number) for number in range(149, 144, -1)]
+    ] * 3
+    assert_no_scan([step for step in plans if step not in ("SCAN ranges", "SCAN 4 CONSTANT ROWS")])
+    assert any("(thread_id=? AND position>? AND position<?)" in step for step in plans), plans
 
 
 async def test_a_page_of_messages_reads_its_index_at_any_depth(
