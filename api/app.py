@@ -10,12 +10,15 @@ from starlette.middleware.cors import CORSMiddleware
 
 from api.health import router as health_router
 from api.middleware import BodyLimit, RequestLog
+from api.playground import playground_routes
 from api.services import running_services
 from api.version import __version__
 from core.settings import Settings
-from graphql_schema.transports import graphql_router
+from graphql_schema.transports.router import graphql_routes
 from rest_compat.errors import add_error_handlers
 from rest_compat.router import router as rest_router
+
+GRAPHQL_PATH = "/graphql"
 
 DESCRIPTION = """\
 Chat threads, messages and streamed answers over an OpenAI-compatible provider.
@@ -50,7 +53,7 @@ def create_app(settings: Settings) -> FastAPI:
     add_error_handlers(app)
     app.include_router(health_router)
     app.include_router(rest_router, prefix=settings.api_prefix)
-    app.include_router(graphql_router(), prefix="/graphql")
+    app.router.routes += [*playground_routes(GRAPHQL_PATH), *graphql_routes(settings, GRAPHQL_PATH)]
     return app
 
 
@@ -64,8 +67,12 @@ def _middleware(settings: Settings) -> list[Middleware]:
                 "accept",
                 "authorization",
                 "content-type",
+                "apollo-require-preflight",
+                "graphql-require-preflight",
                 "idempotency-key",
                 "last-event-id",
+                "x-apollo-operation-name",
+                "x-graphql-event-stream-token",
                 "x-skip-auth-refresh",
             ],
             expose_headers=["content-disposition", "x-request-id", "x-run-id"],

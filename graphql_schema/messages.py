@@ -1,149 +1,144 @@
 """Messages in GraphQL."""
 
 from datetime import datetime
-from typing import Self
+from typing import TYPE_CHECKING, Annotated, Self
 from uuid import UUID
 
 import strawberry
+from strawberry import UNSET
 from strawberry.scalars import JSON
 
 from core.context import Context
 from core.db import records
 from core.db.records import MessageStatus, SenderType
-from core.files.links import download_url
-from core.resolvers import messages, sending, uploads
+from core.resolvers import messages
+from graphql_schema.attachments import Attachment
 from graphql_schema.context import Info
-from graphql_schema.pages import PageInfo
-from graphql_schema.runs import Run
-from graphql_schema.scalars import json_object
+from graphql_schema.errors import InvalidInput, MessageNotFound, NotAllowed, ThreadNotFound
+from graphql_schema.inputs import given
+from graphql_schema.nodes import Node
+from graphql_schema.runs import Run, Usage
 
-strawberry.enum(SenderType, description="Who wrote a message.")
-strawberry.enum(MessageStatus, description="How far a message is.")
-
-
-@strawberry.type(description="A file of a message.")
-class Attachment:
-    id: UUID
-    filename: str
-    content_type: str
-    size_bytes: int | None
-    download_url: str | None = strawberry.field(description="Where the bytes are; send the token there, too.")
+if TYPE_CHECKING:
+    from graphql_schema.threads import Thread
 
 
 @strawberry.type(description="A message of a thread.")
-class Message:
-    id: UUID
-    thread_id: UUID
-    parent_id: UUID | None = strawberry.field(description="The message that this one answers.")
-    sender_id: str
-    sender_type: SenderType
-    status: MessageStatus
-    text: str
-    metadata: JSON
-    tokens_count: int | None
-    error_code: str | None = strawberry.field(description="What went wrong, in the provider's words.")
-    correlation_id: str | None
-    created_at: datetime
-    updated_at: datetime
-    attachments: list[Attachment]
+class Message(Node):
+    sender: SenderType = strawberry.field(description="Who wrote it.")
+    status: MessageStatus = strawberry.field(description="How far it is.")
+    text: str = strawberry.field(description="What it says; bullets in place of a secret.")
+    metadata: JSON = strawberry.field(
+        description="Whatever its sender wanted to be kept with it; of an answer, what the agent asks back."
+    )
+    attachments: list[Attachment] = strawberry.field(description="Its files, oldest first.")
+    error: str | None = strawberry.field(
+        description="Why its answer failed, in the provider's words, cut at 128 characters."
+    )
+    correlation_id: str | None = strawberry.field(description="The provider's id of the answer, if known.")
+    created_at: datetime = strawberry.field(description="When it was stored.")
+    updated_at: datetime = strawberry.field(description="When it was last changed.")
+    usage: Usage | None = strawberry.field(
+        description="The tokens that it cost: a question's prompt, an answer's completion."
+    )
+    record: strawberry.Private[records.Message]
 
     @classmethod
     def of(cls, ctx: Context, message: records.Message) -> Self:
         """The message as clients see it."""
         return cls(
-            id=message.id,
-            thread_id=message.thread_id,
-            parent_id=message.parent_id,
-            sender_id=message.sender_id,
-            sender_type=message.sender_type,
+            id=strawberry.ID(str(message.id)),
+            sender=message.sender_type,
             status=message.status,
             text=message.text,
             metadata=JSON(message.metadata),
-            tokens_count=message.tokens_count,
-            error_code=message.error_code,
+            attachments=[Attachment.of(ctx, item) for item in message.attachments],
+            error=message.error_code,
             correlation_id=message.correlation_id,
             created_at=message.created_at,
             updated_at=message.updated_at,
-            attachments=[
-                Attachment(
-                    id=item.id,
-                    filename=item.filename,
-                    content_type=item.content_type,
-                    size_bytes=item.size_bytes,
-                    download_url=download_url(ctx.settings.api_prefix, item),
-                )
-                for item in message.attachments
-            ],
+            usage=_usage(message),
+            record=message,
         )
 
+    @strawberry.field(description="The run that answers this question, the newest if several; or wrote this.")
+    async def run(self, info: Info) -> Run | None:
+        found = await info.context.loaders.run_of_message.load(self.record)
+        return Run.of(found) if found is not None else None
 
-@strawberry.type(description="One page of the messages of a thread, newest first.")
-class MessagePage:
-    items: list[Message]
-    page_info: PageInfo
+    @strawberry.field(description="The message that this one answers.")
+    async def parent(self, info: Info) -> "Message | None":
+        if self.record.parent_id is None:
+            return None
+        found = await info.context.loaders.messages.load(self.record.parent_id)
+        return Message.of(info.context.core, found) if found is not None else None
 
+    @strawberry.field(description="The thread that it belongs to; null if it is deleted.")
+    async def thread(
+        self, info: Info
+    ) -> Annotated["Thread", strawberry.lazy("graphql_schema.threads")] | None:
+        from graphql_schema.threads import Thread  # noqa: PLC0415 - the two types name each other
 
-@strawberry.input(description="A file to be sent with a message.")
-class AttachmentInput:
-    filename: str
-    data_base64: str
-    content_type: str = "application/octet-stream"
-
-
-@strawberry.input(description="A message to be sent.")
-class SendMessageInput:
-    thread_id: UUID
-    text: str
-    model: str | None = strawberry.field(default=None, description="Remembered by the thread.")
-    model_label: str | None = None
-    metadata: JSON | None = strawberry.field(
-        default=None, description="Stored, and passed on to the provider with this message."
-    )
-    attachments: list[AttachmentInput] = strawberry.field(default_factory=list)
-    correlation_id: str | None = None
-    idempotency_key: str | None = strawberry.field(
-        default=None, description="Sending again with the same key attaches to the first answer."
-    )
+        found = await info.context.loaders.threads.load(self.record.thread_id)
+        return Thread.of(found) if found is not None else None
 
 
-@strawberry.type(description="A message that is stored, and the run that answers it.")
-class SentMessage:
-    message: Message
-    run: Run | None = strawberry.field(description="Null while the provider is switched off.")
+def _usage(message: records.Message) -> Usage | None:
+    tokens = message.tokens_count
+    if tokens is None:
+        return None
+    if message.sender_type is SenderType.ASSISTANT:
+        return Usage(prompt_tokens=None, completion_tokens=tokens)
+    return Usage(prompt_tokens=tokens, completion_tokens=None)
 
 
-async def page_of_messages(ctx: Context, thread_id: UUID, page: int, limit: int) -> MessagePage:
-    """One page of a thread's messages."""
-    found = await messages.list_messages(ctx, thread_id, page=max(page, 1), limit=max(limit, 1))
-    return MessagePage(items=[Message.of(ctx, item) for item in found.items], page_info=PageInfo.of(found))
+@strawberry.input(description="What to change of a message; what is null or left out stays.")
+class UpdateMessageInput:
+    thread_id: UUID = strawberry.field(description="The thread that the message belongs to.")
+    message_id: UUID = strawberry.field(description="The message.")
+    text: str | None = strawberry.field(default=UNSET, description="What it says from now on.")
+    status: MessageStatus | None = strawberry.field(default=UNSET, description="How far it is.")
+    error: str | None = strawberry.field(default=UNSET, description="What went wrong; cut at 128 characters.")
+    tokens: int | None = strawberry.field(default=UNSET, description="The tokens that it cost.")
+
+
+@strawberry.type(description="The message was changed.")
+class UpdateMessageSuccess:
+    updated_message: Message = strawberry.field(description="The message as it is now.")
+
+
+UpdateMessageResult = Annotated[
+    UpdateMessageSuccess | InvalidInput | NotAllowed | ThreadNotFound | MessageNotFound,
+    strawberry.union("UpdateMessageResult", description="What `updateMessage` did."),
+]
 
 
 @strawberry.type
 class MessageQuery:
-    @strawberry.field(description="The messages of a thread, newest first.")
-    async def messages(self, info: Info, thread_id: UUID, page: int = 1, limit: int = 20) -> MessagePage:
-        return await page_of_messages(await info.context.core(), thread_id, page, limit)
+    @strawberry.field(description="A message of the caller's; null if there is none.")
+    async def message(
+        self,
+        info: Info,
+        id: Annotated[UUID, strawberry.argument(description="The message's id.")],  # noqa: A002
+    ) -> Message | None:
+        found = await info.context.loaders.messages.load(id)
+        return Message.of(info.context.core, found) if found is not None else None
 
 
 @strawberry.type
 class MessageMutation:
-    @strawberry.mutation(description="Store a message and start its answer; follow it with `runEvents`.")
-    async def send_message(self, info: Info, input: SendMessageInput) -> SentMessage:  # noqa: A002
-        ctx = await info.context.core()
-        sent = await sending.send_message(
+    @strawberry.mutation(
+        description="Change a message. Outside workers answer so, where the provider is switched off."
+    )
+    async def update_message(self, info: Info, input: UpdateMessageInput) -> UpdateMessageResult:  # noqa: A002
+        ctx = info.context.core
+        message = await messages.update_message(
             ctx,
             input.thread_id,
-            sending.NewMessage(
-                text=input.text,
-                attachments=tuple(
-                    uploads.NewAttachment(item.filename, item.data_base64, item.content_type)
-                    for item in input.attachments
-                ),
-                model=input.model,
-                model_label=input.model_label,
-                metadata=json_object("metadata", input.metadata),
-                correlation_id=input.correlation_id,
-                idempotency_key=input.idempotency_key,
-            ),
+            input.message_id,
+            status=given(input.status),
+            text=given(input.text),
+            error_code=given(input.error),
+            tokens_count=given(input.tokens),
         )
-        return SentMessage(message=Message.of(ctx, sent.message), run=Run.of(sent.run) if sent.run else None)
+        return UpdateMessageSuccess(updated_message=Message.of(ctx, message))

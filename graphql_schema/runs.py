@@ -1,151 +1,190 @@
-"""Runs in GraphQL: an answer, and what happens in it."""
+"""Runs in GraphQL: an answer, how far it is, and stopping it or having it written again."""
 
-from collections.abc import AsyncGenerator
 from datetime import datetime
-from typing import Annotated, Self
+from typing import TYPE_CHECKING, Annotated, Self
 from uuid import UUID
 
 import strawberry
+from strawberry import UNSET
 
 from core.db import records
 from core.db.records import RunStatus
-from core.resolvers import runs
-from core.runs.events import Batch, Cursor, EventKind
-from core.runs.events import Snapshot as LogSnapshot
+from core.resolvers import regenerating, runs
+from core.runs import events
 from graphql_schema.context import Info
+from graphql_schema.errors import (
+    InvalidInput,
+    MessageNotFound,
+    ModelRequired,
+    NotAllowed,
+    NotLatest,
+    QueueFull,
+    RunNotFound,
+)
+from graphql_schema.inputs import given
+from graphql_schema.nodes import Node
+from graphql_schema.scalars import Cursor
 
-strawberry.enum(RunStatus, description="How far an answer is.")
+if TYPE_CHECKING:
+    from graphql_schema.messages import Message
+    from graphql_schema.threads import Thread
 
 
-@strawberry.type(description="One answer being written, or written.")
-class Run:
-    id: UUID
-    thread_id: UUID
-    user_message_id: UUID
-    assistant_message_id: UUID | None
-    status: RunStatus
-    model: str
-    model_label: str | None
-    error_code: str | None
-    error: str | None = strawberry.field(description="What went wrong, in a sentence for people.")
-    prompt_tokens: int | None
-    completion_tokens: int | None
-    created_at: datetime
-    started_at: datetime | None
-    first_token_at: datetime | None
-    finished_at: datetime | None
+@strawberry.type(description="Tokens, as the provider counted them; null where it did not say.")
+class Usage:
+    prompt_tokens: int | None = strawberry.field(description="What the provider read.")
+    completion_tokens: int | None = strawberry.field(description="What the provider wrote.")
+
+
+@strawberry.type(description="When an answer got how far.")
+class RunTimings:
+    created_at: datetime = strawberry.field(description="When the question was stored.")
+    started_at: datetime | None = strawberry.field(description="When the provider was asked.")
+    first_token_at: datetime | None = strawberry.field(description="When the first text came.")
+    finished_at: datetime | None = strawberry.field(description="When it ended, however it did.")
+
+
+@strawberry.type(description="Why an answer failed.")
+class RunError:
+    code: str = strawberry.field(description="The failure in one stable word, for programs.")
+    message: str = strawberry.field(
+        description="The failure in a sentence; the provider's own if it gave one."
+    )
+
+    @classmethod
+    def of(cls, status: RunStatus, code: str | None, message: str | None) -> Self | None:
+        """The error of a run that ended so; None unless it failed."""
+        if status is not RunStatus.FAILED:
+            return None
+        return cls(code=code or "PROVIDER_ERROR", message=message or "LLM provider error")
+
+
+@strawberry.type(description="One answer being written, or written. It needs no reader to go on.")
+class Run(Node):
+    status: RunStatus = strawberry.field(description="How far it is.")
+    model: str = strawberry.field(description="The model that was asked.")
+    model_label: str | None = strawberry.field(description="The model's name for people.")
+    timings: RunTimings = strawberry.field(description="When it got how far.")
+    usage: Usage = strawberry.field(description="The tokens that it cost.")
+    error: RunError | None = strawberry.field(description="Why it failed; null unless it did.")
+    cursor: Cursor = strawberry.field(
+        description="The last saved place of its events; `runEvents` without `after` gives all text instead."
+    )
+    record: strawberry.Private[records.Run]
 
     @classmethod
     def of(cls, run: records.Run) -> Self:
         """The run as clients see it."""
         return cls(
-            id=run.id,
-            thread_id=run.thread_id,
-            user_message_id=run.user_message_id,
-            assistant_message_id=run.assistant_message_id,
+            id=strawberry.ID(str(run.id)),
             status=run.status,
             model=run.model,
             model_label=run.model_label,
-            error_code=run.error_code,
-            error=run.error,
-            prompt_tokens=run.prompt_tokens,
-            completion_tokens=run.completion_tokens,
-            created_at=run.created_at,
-            started_at=run.started_at,
-            first_token_at=run.first_token_at,
-            finished_at=run.finished_at,
+            timings=RunTimings(
+                created_at=run.created_at,
+                started_at=run.started_at,
+                first_token_at=run.first_token_at,
+                finished_at=run.finished_at,
+            ),
+            usage=Usage(prompt_tokens=run.prompt_tokens, completion_tokens=run.completion_tokens),
+            error=RunError.of(run.status, run.error_code, run.error),
+            cursor=Cursor(events.Cursor(run.epoch, run.last_seq).encode(run.id)),
+            record=run,
         )
 
+    @strawberry.field(description="The thread that it belongs to; null if it is deleted.")
+    async def thread(
+        self, info: Info
+    ) -> Annotated["Thread", strawberry.lazy("graphql_schema.threads")] | None:
+        from graphql_schema.threads import Thread  # noqa: PLC0415 - the two types name each other
 
-@strawberry.type(description="All text so far, in place of deltas that are no longer kept.")
-class RunSnapshot:
-    cursor: str = strawberry.field(description="Give it as `after` to go on from here.")
-    text: str
-    status: RunStatus
+        found = await info.context.loaders.threads.load(self.record.thread_id)
+        return Thread.of(found) if found is not None else None
 
+    @strawberry.field(description="The question that it answers.")
+    async def user_message(
+        self, info: Info
+    ) -> Annotated["Message", strawberry.lazy("graphql_schema.messages")] | None:
+        return await load_message(info, self.record.user_message_id)
 
-@strawberry.type(description="The run went on to another status.")
-class RunStatusChanged:
-    cursor: str
-    status: RunStatus
-
-
-@strawberry.type(description="Text that the answer grew by.")
-class RunDelta:
-    cursor: str
-    text: str
-
-
-@strawberry.type(description="The run is over: the last event of every subscription.")
-class RunEnded:
-    cursor: str
-    status: RunStatus
-    error: str | None
-    assistant_message_id: UUID | None
+    @strawberry.field(description="The answer; null until it is written, or if nothing was.")
+    async def assistant_message(
+        self, info: Info
+    ) -> Annotated["Message", strawberry.lazy("graphql_schema.messages")] | None:
+        return await load_message(info, self.record.assistant_message_id)
 
 
-RunEvent = Annotated[
-    RunSnapshot | RunStatusChanged | RunDelta | RunEnded,
-    strawberry.union("RunEvent", description="What happens in a run, in order."),
+async def load_message(info: Info, message_id: UUID | None) -> "Message | None":
+    """The message as clients see it, batched with its siblings."""
+    from graphql_schema.messages import Message  # noqa: PLC0415 - the two types name each other
+
+    if message_id is None:
+        return None
+    found = await info.context.loaders.messages.load(message_id)
+    return Message.of(info.context.core, found) if found is not None else None
+
+
+@strawberry.input(description="The answer to be stopped.")
+class CancelRunInput:
+    run_id: UUID = strawberry.field(description="The run.")
+
+
+@strawberry.input(description="The question to be answered anew.")
+class RegenerateInput:
+    message_id: UUID = strawberry.field(description="The newest question of its thread, or its answer.")
+    model: str | None = strawberry.field(
+        default=UNSET, description="Another model; remembered by the thread."
+    )
+    model_label: str | None = strawberry.field(default=UNSET, description="The model's name for people.")
+
+
+@strawberry.type(description="The answer is over; a finished one stays as it was.")
+class CancelRunSuccess:
+    run: Run = strawberry.field(description="The run as it ended.")
+
+
+@strawberry.type(description="The question is being answered anew.")
+class RegenerateSuccess:
+    run: Run = strawberry.field(description="The new answer; follow it by `runEvents`.")
+
+
+CancelRunResult = Annotated[
+    CancelRunSuccess | RunNotFound | NotAllowed,
+    strawberry.union("CancelRunResult", description="What `cancelRun` did."),
+]
+RegenerateResult = Annotated[
+    RegenerateSuccess | InvalidInput | MessageNotFound | NotAllowed | NotLatest | ModelRequired | QueueFull,
+    strawberry.union("RegenerateResult", description="What `regenerate` did."),
 ]
 
 
 @strawberry.type
 class RunQuery:
-    @strawberry.field(description="An answer of the caller's, and how far it is.")
-    async def run(self, info: Info, run_id: UUID) -> Run:
-        return Run.of(await runs.get_run(await info.context.core(), run_id))
+    @strawberry.field(description="An answer of the caller's; null if there is none.")
+    async def run(
+        self,
+        info: Info,
+        id: Annotated[UUID, strawberry.argument(description="The run's id.")],  # noqa: A002
+    ) -> Run | None:
+        found = await info.context.loaders.runs.load(id)
+        return Run.of(found) if found is not None else None
 
 
 @strawberry.type
 class RunMutation:
-    @strawberry.mutation(description="Stop an answer; what has arrived is kept.")
-    async def cancel_run(self, info: Info, run_id: UUID) -> Run:
-        return Run.of(await runs.cancel_run(await info.context.core(), run_id))
+    @strawberry.mutation(description="Stop an answer, whoever reads it; what has arrived is kept.")
+    async def cancel_run(self, info: Info, input: CancelRunInput) -> CancelRunResult:  # noqa: A002
+        return CancelRunSuccess(run=Run.of(await runs.cancel_run(info.context.core, input.run_id)))
 
-
-@strawberry.type
-class RunSubscription:
-    @strawberry.subscription(
-        description="An answer from its start, or from behind the cursor `after`: what was missed, then "
-        "live, then exactly one `RunEnded`."
+    @strawberry.mutation(
+        description="Have the newest question answered anew. Earlier answers stay in the history, and the "
+        "provider is shown the newest only."
     )
-    async def run_events(
-        self, info: Info, run_id: UUID, after: str | None = None
-    ) -> AsyncGenerator[RunEvent, None]:
-        reader = await runs.follow_run(await info.context.core(), run_id, after)
-        while not reader.done:
-            update = await reader.next()
-            if update is None:
-                continue
-            for event in _events(update, reader.cursor.epoch, run_id):
-                yield event
-
-
-def _events(
-    update: Batch | LogSnapshot, epoch: int, run_id: UUID
-) -> list[RunSnapshot | RunStatusChanged | RunDelta | RunEnded]:
-    """The update as GraphQL events; deltas that waited together become one."""
-    if isinstance(update, LogSnapshot):
-        cursor = Cursor(epoch, update.seq).encode(run_id)
-        return [RunSnapshot(cursor=cursor, text=update.text, status=update.status)]
-    told: list[RunSnapshot | RunStatusChanged | RunDelta | RunEnded] = []
-    for seq, event in enumerate(update.events, update.first_seq):
-        cursor = Cursor(epoch, seq).encode(run_id)
-        if event.end is not None:
-            end = event.end
-            told.append(
-                RunEnded(
-                    cursor=cursor,
-                    status=end.status,
-                    error=end.error,
-                    assistant_message_id=end.assistant_message_id,
-                )
-            )
-        elif event.kind is not EventKind.CHUNK:
-            told.append(RunStatusChanged(cursor=cursor, status=RunStatus(event.kind.value)))
-        elif told and isinstance(told[-1], RunDelta):
-            told[-1] = RunDelta(cursor=cursor, text=told[-1].text + event.text)
-        else:
-            told.append(RunDelta(cursor=cursor, text=event.text))
-    return told
+    async def regenerate(self, info: Info, input: RegenerateInput) -> RegenerateResult:  # noqa: A002
+        run = await regenerating.regenerate(
+            info.context.core,
+            input.message_id,
+            model=given(input.model),
+            model_label=given(input.model_label),
+        )
+        return RegenerateSuccess(run=Run.of(run))

@@ -1,40 +1,44 @@
 """The schema: composition only."""
 
 import strawberry
-from graphql import GraphQLError
-from strawberry.extensions import MaxTokensLimiter
+from graphql import GraphQLSchema
+from strawberry.schema.config import StrawberryConfig
 from strawberry.tools import merge_types
-from strawberry.types import ExecutionContext
 
-from graphql_schema.auth import AuthMutation, AuthQuery
-from graphql_schema.errors import TypedErrors
+from graphql_schema.auth import AuthMutation
+from graphql_schema.errors import HANDLERS
 from graphql_schema.messages import MessageMutation, MessageQuery
 from graphql_schema.models import ModelQuery
-from graphql_schema.provider_threads import ProviderThreadMutation, ProviderThreadQuery
-from graphql_schema.runs import RunMutation, RunQuery, RunSubscription
+from graphql_schema.node_queries import NodeQuery
+from graphql_schema.provider_threads import ProviderThreadMutation
+from graphql_schema.runs import RunMutation, RunQuery
+from graphql_schema.scalars import SCALARS
+from graphql_schema.sending import SendingMutation
+from graphql_schema.subscriptions import Subscription
 from graphql_schema.threads import ThreadMutation, ThreadQuery
+from graphql_schema.users import UserMutation, UserQuery
 
-Query = merge_types(
-    "Query", (AuthQuery, ThreadQuery, MessageQuery, RunQuery, ModelQuery, ProviderThreadQuery)
-)
+Query = merge_types("Query", (NodeQuery, UserQuery, ThreadQuery, MessageQuery, RunQuery, ModelQuery))
 Mutation = merge_types(
-    "Mutation", (AuthMutation, ThreadMutation, MessageMutation, RunMutation, ProviderThreadMutation)
+    "Mutation",
+    (
+        AuthMutation,
+        UserMutation,
+        ThreadMutation,
+        SendingMutation,
+        MessageMutation,
+        RunMutation,
+        ProviderThreadMutation,
+    ),
 )
 
-# Parsing holds the event loop: a document of megabytes would stop every stream.
-MOST_TOKENS = 2000
-
-
-class _Schema(strawberry.Schema):
-    def process_errors(
-        self, errors: list[GraphQLError], execution_context: ExecutionContext | None = None
-    ) -> None:
-        """Log nothing here: the messages quote the caller's document, passwords included."""
-
-
-schema = _Schema(
+schema = strawberry.Schema(
     query=Query,
     mutation=Mutation,
-    subscription=RunSubscription,
-    extensions=[TypedErrors, lambda: MaxTokensLimiter(max_token_count=MOST_TOKENS)],
+    subscription=Subscription,
+    config=StrawberryConfig(scalar_map=SCALARS),
+    exception_handlers=HANDLERS,
 )
+
+# What executes: graphql-core's schema beneath. Strawberry has no public name for it.
+core_schema: GraphQLSchema = schema._schema  # noqa: SLF001

@@ -1,17 +1,27 @@
-"""Accounts in GraphQL."""
+"""Accounts in GraphQL, and who is asking."""
 
 from datetime import datetime
-from typing import Self
+from typing import Annotated, Self
 from uuid import UUID
 
 import strawberry
+from strawberry import UNSET
 
 from core.db import records
+from core.db.keyset import Window
+from core.resolvers import auth, users
+from graphql_schema import connections
+from graphql_schema.connections import PAGE, Connection, window
+from graphql_schema.context import Info
+from graphql_schema.enums import Permission
+from graphql_schema.errors import InvalidInput, LastAdmin, NotAllowed, UserExists, UserNotFound
+from graphql_schema.inputs import given
+from graphql_schema.nodes import Node
+from graphql_schema.scalars import Cursor
 
 
 @strawberry.type(description="An account. An empty allow list allows everything.")
-class User:
-    id: UUID = strawberry.field(description="The account's id.")
+class User(Node):
     username: str = strawberry.field(description="The name that the user signs in with.")
     email: str | None = strawberry.field(description="The user's address, if known.")
     full_name: str | None = strawberry.field(description="The user's name for people.")
@@ -27,7 +37,7 @@ class User:
     def of(cls, user: records.User) -> Self:
         """The account as clients see it."""
         return cls(
-            id=user.id,
+            id=strawberry.ID(str(user.id)),
             username=user.username,
             email=user.email,
             full_name=user.full_name,
@@ -39,3 +49,167 @@ class User:
             updated_at=user.updated_at,
             last_login_at=user.last_login_at,
         )
+
+
+@strawberry.type(description="Who is asking.")
+class Viewer:
+    user: User = strawberry.field(description="The account that is signed in.")
+    permissions: list[Permission] = strawberry.field(description="What it may do beyond its own threads.")
+
+    @classmethod
+    def of(cls, user: records.User) -> Self:
+        """The signed-in user as clients see it."""
+        return cls(user=User.of(user), permissions=[Permission.MANAGE_USERS] if user.is_admin else [])
+
+
+@strawberry.input(description="An account to be made by an administrator.")
+class CreateUserInput:
+    username: str = strawberry.field(description="The name to sign in with; 1 to 128 characters.")
+    password: str = strawberry.field(description="The password; never cut, whatever its length.")
+    email: str | None = strawberry.field(default=UNSET, description="An address that nobody else has.")
+    full_name: str | None = strawberry.field(default=UNSET, description="A name for people.")
+    roles: list[str] | None = strawberry.field(default=UNSET, description="Roles, such as `admin`.")
+    allowed_products: list[str] | None = strawberry.field(
+        default=UNSET, description="The only products whose threads the user may use; empty allows all."
+    )
+    allowed_agents: list[str] | None = strawberry.field(
+        default=UNSET, description="The only agents and models that the user may use; empty allows all."
+    )
+    is_active: bool = strawberry.field(default=True, description="Whether the user may sign in.")
+
+
+@strawberry.input(description="What to change of an account; what is null or left out stays.")
+class UpdateUserInput:
+    user_id: UUID = strawberry.field(description="The account.")
+    password: str | None = strawberry.field(
+        default=UNSET, description="A new password; it revokes every token of the account."
+    )
+    email: str | None = strawberry.field(default=UNSET, description="An address that nobody else has.")
+    full_name: str | None = strawberry.field(default=UNSET, description="A name for people.")
+    roles: list[str] | None = strawberry.field(default=UNSET, description="Replaces all roles.")
+    allowed_products: list[str] | None = strawberry.field(
+        default=UNSET, description="Replaces the products whose threads the user may use."
+    )
+    allowed_agents: list[str] | None = strawberry.field(
+        default=UNSET, description="Replaces the agents and models that the user may use."
+    )
+    is_active: bool | None = strawberry.field(
+        default=UNSET, description="True lets a deactivated user sign in again."
+    )
+
+
+@strawberry.input(description="The account to be deactivated.")
+class DeactivateUserInput:
+    user_id: UUID = strawberry.field(description="The account.")
+
+
+@strawberry.type(description="The account was made.")
+class CreateUserSuccess:
+    user: User = strawberry.field(description="The new account.")
+
+
+@strawberry.type(description="The account was changed.")
+class UpdateUserSuccess:
+    user: User = strawberry.field(description="The account as it is now.")
+
+
+@strawberry.type(description="The account was deactivated, and its tokens were revoked.")
+class DeactivateUserSuccess:
+    user: User = strawberry.field(description="The account as it is now.")
+
+
+CreateUserResult = Annotated[
+    CreateUserSuccess | InvalidInput | NotAllowed | UserExists,
+    strawberry.union("CreateUserResult", description="What `createUser` did."),
+]
+UpdateUserResult = Annotated[
+    UpdateUserSuccess | InvalidInput | NotAllowed | UserExists | UserNotFound | LastAdmin,
+    strawberry.union("UpdateUserResult", description="What `updateUser` did."),
+]
+DeactivateUserResult = Annotated[
+    DeactivateUserSuccess | NotAllowed | UserNotFound | LastAdmin,
+    strawberry.union("DeactivateUserResult", description="What `deactivateUser` did."),
+]
+
+
+@strawberry.type
+class UserQuery:
+    @strawberry.field(description="Who is asking; null without a token.")
+    async def viewer(self, info: Info) -> Viewer | None:
+        caller = info.context.core.caller
+        return Viewer.of(caller) if caller is not None else None
+
+    @strawberry.field(description="An account: one's own, or for administrators any; null if there is none.")
+    async def user(
+        self,
+        info: Info,
+        id: Annotated[UUID, strawberry.argument(description="The account's id.")],  # noqa: A002
+    ) -> User | None:
+        found = await info.context.loaders.users.load(id)
+        return User.of(found) if found is not None else None
+
+    @strawberry.field(description="All accounts by username; for administrators only.", directives=[PAGE])
+    async def users(
+        self,
+        info: Info,
+        first: connections.First = None,
+        after: connections.After = None,
+        last: connections.Last = None,
+        before: connections.Before = None,
+    ) -> Connection[User]:
+        ctx = info.context.core
+        found = await users.list_users(ctx, window(_decode, first, after, last, before))
+
+        async def count() -> int:
+            return (await users.list_users(ctx, Window(first=1), with_total=True)).total or 0
+
+        return Connection.of(found, [User.of(item) for item in found.items], _cursor, count)
+
+
+@strawberry.type
+class UserMutation:
+    @strawberry.mutation(description="Make an account; for administrators only.")
+    async def create_user(self, info: Info, input: CreateUserInput) -> CreateUserResult:  # noqa: A002
+        new = auth.NewUser(
+            username=input.username,
+            password=input.password,
+            email=given(input.email),
+            full_name=given(input.full_name),
+            roles=tuple(given(input.roles) or ()),
+            allowed_products=tuple(given(input.allowed_products) or ()),
+            allowed_agents=tuple(given(input.allowed_agents) or ()),
+            is_active=input.is_active,
+        )
+        return CreateUserSuccess(user=User.of(await auth.register(info.context.core, new)))
+
+    @strawberry.mutation(
+        description="Change an account; for administrators only. What it may do changes at once, everywhere."
+    )
+    async def update_user(self, info: Info, input: UpdateUserInput) -> UpdateUserResult:  # noqa: A002
+        user = await users.update_user(
+            info.context.core,
+            input.user_id,
+            email=given(input.email),
+            full_name=given(input.full_name),
+            roles=given(input.roles),
+            allowed_products=given(input.allowed_products),
+            allowed_agents=given(input.allowed_agents),
+            is_active=given(input.is_active),
+            password=given(input.password),
+        )
+        return UpdateUserSuccess(user=User.of(user))
+
+    @strawberry.mutation(
+        description="Keep a user out from now on, tokens and open connections included; administrators only."
+    )
+    async def deactivate_user(self, info: Info, input: DeactivateUserInput) -> DeactivateUserResult:  # noqa: A002
+        user = await users.update_user(info.context.core, input.user_id, is_active=False)
+        return DeactivateUserSuccess(user=User.of(user))
+
+
+def _cursor(user: records.User) -> Cursor:
+    return connections.encode_cursor("u", user.username)
+
+
+def _decode(cursor: str) -> str:
+    return connections.decode_cursor("u", cursor, 1)[0]

@@ -49,6 +49,14 @@ class Subscription:
         payload: dict[str, Any] = message["payload"]
         return payload
 
+    def error(self) -> dict[str, Any]:
+        """The one error that ended the subscription before any event."""
+        message = json.loads(self._connection.recv(timeout=10))
+        assert message["type"] == "error", message
+        error: dict[str, Any]
+        (error,) = message["payload"]
+        return error
+
     def events(self, field: str) -> Iterator[dict[str, Any]]:
         """The events until the subscription is complete."""
         while (payload := self.next()) is not None:

@@ -1,42 +1,12 @@
-"""Answers followed over graphql-transport-ws."""
+"""Answers and threads followed over graphql-transport-ws."""
 
-from typing import Any
+from collections.abc import Callable
 
 from tests.clients import Client
-from tests.graphql.clients import data, subscribed
+from tests.graphql.clients import subscribed
+from tests.graphql.operations import RUN_EVENTS, THREADS_CHANGED, send, start_run, text_of
 from tests.provider.client import ProviderProcess
 from tests.provider.script import WaitFor, plain_error, text_stream
-
-RUN_EVENTS = """
-subscription ($runId: UUID!, $after: String) {
-  runEvents(runId: $runId, after: $after) {
-    __typename
-    ... on RunSnapshot { cursor text status }
-    ... on RunStatusChanged { cursor status }
-    ... on RunDelta { cursor text }
-    ... on RunEnded { cursor status error assistantMessageId }
-  }
-}
-"""
-SEND = """
-mutation ($threadId: UUID!, $text: String!, $model: String) {
-  sendMessage(input: {threadId: $threadId, text: $text, model: $model}) {
-    message { id status text }
-    run { id status }
-  }
-}
-"""
-
-
-def start_run(user: Client, model: str) -> str:
-    thread_id = user.new_thread()["id"]
-    sent = data(user, SEND, threadId=thread_id, text="Hi", model=model)["sendMessage"]
-    run_id: str = sent["run"]["id"]
-    return run_id
-
-
-def text_of(events: list[dict[str, Any]]) -> str:
-    return "".join(event["text"] for event in events if event["__typename"] == "RunDelta")
 
 
 def test_a_subscriber_sees_the_answer_and_exactly_one_end(
@@ -51,8 +21,8 @@ def test_a_subscriber_sees_the_answer_and_exactly_one_end(
     assert text_of(events) == "Hello world"
     ends = [event for event in events if event["__typename"] == "RunEnded"]
     assert ends == [events[-1]]
-    assert ends[0]["status"] == "COMPLETED"
-    assert ends[0]["assistantMessageId"] is not None
+    assert (ends[0]["status"], ends[0]["error"]) == ("COMPLETED", None)
+    assert ends[0]["assistantMessage"]["text"] == "Hello world"
 
 
 def test_deltas_arrive_while_the_answer_is_being_written(
@@ -80,6 +50,17 @@ def test_a_subscriber_goes_on_behind_its_cursor(user: Client, provider: Provider
         assert text_of(list(subscription.events("runEvents"))) == "second"
 
 
+def test_a_cursor_behind_the_end_has_nothing_more_to_come(
+    user: Client, provider: ProviderProcess, model: str
+) -> None:
+    provider.script(model, text_stream("all"))
+    run_id = start_run(user, model)
+    with subscribed(user, RUN_EVENTS, runId=run_id) as subscription:
+        *_, end = subscription.events("runEvents")
+    with subscribed(user, RUN_EVENTS, runId=run_id, after=end["cursor"]) as subscription:
+        assert list(subscription.events("runEvents")) == []
+
+
 def test_a_failure_is_the_end_with_the_providers_words(
     user: Client, provider: ProviderProcess, model: str
 ) -> None:
@@ -89,17 +70,68 @@ def test_a_failure_is_the_end_with_the_providers_words(
     with subscribed(user, RUN_EVENTS, runId=run_id) as subscription:
         *_, end = subscription.events("runEvents")
 
-    assert (end["status"], end["error"]) == ("FAILED", "out of paper")
+    assert end["status"] == "FAILED"
+    assert end["error"]["message"] == "out of paper"
+    assert end["assistantMessage"] is None
 
 
-def test_a_foreign_run_is_not_found(
-    user: Client, new_user: Any, provider: ProviderProcess, model: str
+def test_a_foreign_run_cannot_be_followed(
+    user: Client, new_user: Callable[..., Client], provider: ProviderProcess, model: str
 ) -> None:
     provider.script(model, text_stream("secret"))
     run_id = start_run(user, model)
 
     with subscribed(new_user(), RUN_EVENTS, runId=run_id) as subscription:
-        payload = subscription.next()
+        assert subscription.error()["extensions"]["code"] == "RUN_NOT_FOUND"
 
-    assert payload is not None
-    assert payload["errors"][0]["extensions"]["code"] == "RUN_NOT_FOUND"
+
+def test_a_foreign_cursor_is_told_before_any_event(
+    user: Client, provider: ProviderProcess, model: str
+) -> None:
+    provider.script(model, text_stream("text"))
+    run_id = start_run(user, model)
+    for query, variables in ((RUN_EVENTS, {"runId": run_id}), (THREADS_CHANGED, {})):
+        with subscribed(user, query, **variables, after="no cursor") as subscription:
+            assert subscription.error()["extensions"]["code"] == "BAD_USER_INPUT"
+
+
+def test_changes_of_threads_are_told_live(user: Client, provider: ProviderProcess, model: str) -> None:
+    provider.script(model, text_stream("answer"))
+    with subscribed(user, THREADS_CHANGED) as subscription:
+        events = subscription.events("threadsChanged")
+        assert next(events)["__typename"] == "ThreadsCaughtUp"
+        thread_id = user.new_thread(title="Rome")["id"]
+        made = next(events)
+        assert (made["__typename"], made["thread"]["id"]) == ("ThreadUpdated", thread_id)
+        send(user, thread_id, model=model)
+        last = next(event for event in events if event["thread"]["lastMessage"] == {"text": "answer"})
+        assert (last["thread"]["messageCount"], last["thread"]["activeRun"]) == (2, None)
+        assert user.delete(f"/api/threads/{thread_id}").status_code == 204
+        gone = next(event for event in events if event["__typename"] != "ThreadUpdated")
+        assert (gone["__typename"], gone["threadId"]) == ("ThreadRemoved", thread_id)
+
+
+def test_a_client_that_was_away_catches_up(user: Client) -> None:
+    with subscribed(user, THREADS_CHANGED) as subscription:
+        cursor = next(subscription.events("threadsChanged"))["cursor"]
+    kept = user.new_thread(title="Kept")["id"]
+    gone = user.new_thread(title="Gone")["id"]
+    user.patch(f"/api/threads/{kept}", json={"title": "Kept twice"})
+    user.delete(f"/api/threads/{gone}")
+
+    with subscribed(user, THREADS_CHANGED, after=cursor) as subscription:
+        events = subscription.events("threadsChanged")
+        missed = [next(events), next(events), next(events)]
+
+    assert [event["__typename"] for event in missed] == ["ThreadUpdated", "ThreadRemoved", "ThreadsCaughtUp"]
+    assert missed[0]["thread"]["title"] == "Kept twice"
+    assert missed[1]["threadId"] == gone
+
+
+def test_one_user_hears_nothing_of_anothers_threads(user: Client, new_user: Callable[..., Client]) -> None:
+    with subscribed(new_user(), THREADS_CHANGED) as subscription:
+        events = subscription.events("threadsChanged")
+        cursor = next(events)["cursor"]
+    user.new_thread(title="Mine")
+    with subscribed(new_user(), THREADS_CHANGED, after=cursor) as subscription:
+        assert subscription.error()["extensions"]["code"] == "BAD_USER_INPUT"
