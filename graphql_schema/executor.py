@@ -57,9 +57,10 @@ class _Plan(NamedTuple):
 class AttributeExecutor(Executor[None]):
     """Executes as graphql-core does, but reads attributes without a resolver, an info and a path.
 
-    It answers what `Executor` would answer: values that are not as the schema has them, and all
-    that is below a resolver, take the ordinary way. Two things are asked of the schema: reading an
-    attribute has no effect (it may happen twice), and attributes do not wait for sibling resolvers.
+    It answers what `Executor` would answer: fields with a resolver, the objects on the way to one,
+    and values that are not as the schema has them take the ordinary way. Two things are asked of the
+    schema: reading an attribute has no effect (it may happen twice), and no attribute waits for a
+    sibling's resolver.
 
     `plans` is what executions have found out about a document. Keep one with each parsed and
     validated document; it must not outlive the document nor see another schema.
