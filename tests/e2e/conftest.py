@@ -1,0 +1,114 @@
+"""A browser for tests that look at pages as people do."""
+
+import json
+import os
+import shutil
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from filelock import FileLock
+
+from tests.processes import end_with_parent
+from tests.servers import ServerProcess
+
+HERE = Path(__file__).parent
+PLAYGROUND = HERE.parents[1] / "api" / "static" / "playground" / "index.html"
+BROWSERS = ("chromium", "chromium-browser", "google-chrome")
+
+
+class Visit:
+    """A scenario of a script in this folder, going on in a browser."""
+
+    def __init__(self, script: str, scenario: str, **details: str) -> None:
+        self._process = subprocess.Popen(
+            ["node", script, scenario, json.dumps(details)],
+            cwd=HERE,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            preexec_fn=end_with_parent,  # noqa: PLW1509 - it makes one system call and takes no lock
+        )
+
+    def wait_for(self, step: str) -> None:
+        """Returns once the scenario has got there; it waits for `go_on`."""
+        assert self._next() == {"step": step}
+
+    def go_on(self) -> None:
+        assert self._process.stdin is not None
+        self._process.stdin.write("\n")
+        self._process.stdin.flush()
+
+    def report(self) -> dict[str, Any]:
+        """What the browser saw, once the scenario is over."""
+        report: dict[str, Any] = self._next()["report"]
+        return report
+
+    def close(self) -> None:
+        self._process.terminate()  # it closes its browser first
+        self._process.communicate()
+
+    def _next(self) -> dict[str, Any]:
+        assert self._process.stdout is not None
+        assert self._process.stderr is not None
+        line = self._process.stdout.readline()
+        assert line, self._process.stderr.read()
+        said: dict[str, Any] = json.loads(line)
+        return said
+
+
+class Playground:
+    """Visits to the playground of a server."""
+
+    def __init__(self, chromium: str) -> None:
+        self._chromium = chromium
+        self._visits: list[Visit] = []
+
+    def begin(self, scenario: str, server: ServerProcess, **details: str) -> Visit:
+        """The scenario, going on."""
+        url = f"{server.url}/graphql"
+        visit = Visit("playground.mjs", scenario, url=url, chromium=self._chromium, **details)
+        self._visits.append(visit)
+        return visit
+
+    def visit(self, scenario: str, server: ServerProcess, **details: str) -> dict[str, Any]:
+        """The report of the whole scenario."""
+        return self.begin(scenario, server, **details).report()
+
+    def close(self) -> None:
+        for visit in self._visits:
+            visit.close()
+
+
+@pytest.fixture(scope="session")
+def chromium() -> str:
+    """The browser's path, with the packages that drive it installed."""
+    browser = next(filter(None, map(shutil.which, BROWSERS)), None)
+    if browser is None:
+        _do_without("no Chromium is installed")
+    if shutil.which("npm") is None:
+        _do_without("no Node.js is installed")
+    installed = HERE / "node_modules" / ".package-lock.json"
+    with FileLock(HERE / ".install.lock"):
+        if not installed.exists() or installed.stat().st_mtime < (HERE / "package-lock.json").stat().st_mtime:
+            subprocess.run(["npm", "ci", "--loglevel=error"], cwd=HERE, check=True)
+    return str(browser)
+
+
+@pytest.fixture
+def playground(chromium: str) -> Iterator[Playground]:
+    if not PLAYGROUND.exists():
+        _do_without("the playground is not built; `make playground` builds it")
+    visits = Playground(chromium)
+    yield visits
+    visits.close()
+
+
+def _do_without(reason: str) -> None:
+    """Skip the test, or fail it where nothing may be skipped."""
+    if os.environ.get("CHAT_TEST_NEEDS_ALL"):
+        pytest.fail(reason)
+    pytest.skip(reason)
