@@ -30,7 +30,7 @@ def documents(settings: Settings, schema: GraphQLSchema = core_schema) -> Docume
     return Documents(
         schema,
         limits(settings),
-        largest=settings.graphql_max_document_bytes,
+        largest=settings.graphql_max_document_length,
         suggestions=settings.graphql_suggestions,
         allowed=load_allowed(file) if file is not None else None,
     )

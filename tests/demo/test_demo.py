@@ -133,7 +133,7 @@ def test_the_readmes_graphql_chat_gets_an_answer_of_a_real_model(demo: Demo) -> 
     operations = block("graphql", "subscription")
     start, ask, follow = re.split(r"\n\n(?=mutation|subscription)", operations)
     with Client(demo.url).sign_in("ada", PASSWORD) as ada:
-        thread_id = data(ada, start)["createThread"]["id"]
+        thread_id = data(ada, start)["createThread"]["thread"]["id"]
         sent = data(ada, ask, threadId=thread_id)["sendMessage"]
         again = data(ada, ask, threadId=thread_id)["sendMessage"]
         with subscribed(ada, follow, runId=sent["run"]["id"]) as subscription:
