@@ -82,5 +82,5 @@ def _middleware(settings: Settings) -> list[Middleware]:
         ),
         # Inside CORS, so that browsers elsewhere can read its answer to an internal error.
         Middleware(RequestLog),
-        Middleware(BodyLimit, limit=settings.max_body_bytes),
+        Middleware(BodyLimit, limit=settings.max_body_bytes, timeout=settings.body_timeout_seconds),
     ]

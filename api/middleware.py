@@ -1,7 +1,8 @@
 """What happens to every request, before and after any route. Pure ASGI: streams pass untouched."""
 
+import asyncio
+import json
 import time
-from typing import Any
 
 from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -11,6 +12,7 @@ from core.logs import bind_ids, forget_ids, get_logger
 
 _logger = get_logger("access")
 
+LEAST_BYTES_PER_SECOND = 10_000
 INTERNAL_ERROR = JSONResponse({"detail": "Internal Server Error"}, 500)
 
 
@@ -57,55 +59,105 @@ class RequestLog:
 
 
 class BodyLimit:
-    """Refuses bodies of more than `limit` bytes with 413, declared or not."""
+    """Refuses bodies of more than `limit` bytes with 413, declared or not, and slow ones with 408.
 
-    def __init__(self, app: ASGIApp, *, limit: int) -> None:
+    Slow is a silence of more than `timeout` seconds between two pieces, or a whole for which the
+    application waits longer than `timeout` plus a second for each `LEAST_BYTES_PER_SECOND` that arrived.
+    """
+
+    def __init__(self, app: ASGIApp, *, limit: int, timeout: float) -> None:
         self._app = app
         self._limit = limit
+        self._timeout = timeout
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass the request on, counting its body."""
+        """Pass the request on, counting and timing its body."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
         declared = dict(scope["headers"]).get(b"content-length", b"0")
         if declared.isdigit() and int(declared) > self._limit:
-            await self._refuse(send)
+            await _refuse(send, _too_large(self._limit))
             return
-        received = 0
-        started = False
-
-        async def receive_counted() -> Message:
-            nonlocal received
-            message = await receive()
-            if message["type"] == "http.request":
-                received += len(message.get("body", b""))
-                if received > self._limit:
-                    raise _TooLarge
-            return message
-
-        async def send_noted(message: Message) -> None:
-            nonlocal started
-            started = True
-            await send(message)
-
+        exchange = _Exchange(receive, send, limit=self._limit, timeout=self._timeout)
         try:
-            await self._app(scope, receive_counted, send_noted)
-        except _TooLarge:
-            if not started:
-                await self._refuse(send)
+            await self._app(scope, exchange.receive, exchange.send)
+        except _Refusal as refusal:
+            if not exchange.answered:
+                await _refuse(send, refusal)
 
-    async def _refuse(self, send: Send) -> None:
-        body = b'{"detail":"The request body is larger than %d bytes"}' % self._limit
-        headers: list[Any] = [
-            (b"content-type", b"application/json"),
-            (b"content-length", str(len(body)).encode()),
-            (b"connection", b"close"),
-        ]
-        await send({"type": "http.response.start", "status": 413, "headers": headers})
-        await send({"type": "http.response.body", "body": body})
+
+class _Exchange:
+    """One request and its answer."""
+
+    def __init__(self, receive: Receive, send: Send, *, limit: int, timeout: float) -> None:
+        self._receive = receive
+        self._send = send
+        self._limit = limit
+        self._timeout = timeout
+        self._received = 0
+        self._waited = 0.0
+        self._complete = False
+        self.answered = False
+
+    async def receive(self) -> Message:
+        """The next message. Raises `_Refusal` if the body is too large or too slow."""
+        # An application that has begun to answer only waits for its client to leave.
+        message = await (self._receive() if self._complete or self.answered else self._receive_in_time())
+        if message["type"] == "http.request":
+            self._received += len(message.get("body", b""))
+            self._complete = not message.get("more_body", False)
+            if self._received > self._limit:
+                raise _too_large(self._limit)
+        return message
+
+    async def send(self, message: Message) -> None:
+        """Send, noting that the answer has begun."""
+        self.answered = True
+        await self._send(message)
+
+    async def _receive_in_time(self) -> Message:
+        allowed = self._timeout + self._received / LEAST_BYTES_PER_SECOND
+        began = time.monotonic()
+        try:
+            async with asyncio.timeout(min(self._timeout, allowed - self._waited)):
+                return await self._receive()
+        except TimeoutError:
+            if self.answered:
+                return await self._receive()
+            raise _too_slow(self._timeout) from None
+        finally:
+            self._waited += time.monotonic() - began
 
 
 # Not an Exception: the framework answers those of a body with 400.
-class _TooLarge(BaseException):
-    """The body grew beyond the limit."""
+class _Refusal(BaseException):
+    """The body is not what it may be."""
+
+    def __init__(self, status: int, detail: str) -> None:
+        super().__init__(detail)
+        self.status = status
+        self.detail = detail
+
+
+def _too_large(limit: int) -> _Refusal:
+    return _Refusal(413, f"The request body is larger than {limit} bytes")
+
+
+def _too_slow(timeout: float) -> _Refusal:
+    return _Refusal(
+        408,
+        f"The request body arrives too slowly: no pause in it may be longer than {timeout:g} seconds, "
+        f"and it may take that long in all, plus a second for each {LEAST_BYTES_PER_SECOND} bytes",
+    )
+
+
+async def _refuse(send: Send, refusal: _Refusal) -> None:
+    body = json.dumps({"detail": refusal.detail}).encode()
+    headers = [
+        (b"content-type", b"application/json"),
+        (b"content-length", str(len(body)).encode()),
+        (b"connection", b"close"),
+    ]
+    await send({"type": "http.response.start", "status": refusal.status, "headers": headers})
+    await send({"type": "http.response.body", "body": body})

@@ -10,6 +10,7 @@ import uvicorn
 
 from api.app import create_app
 from api.services import running_services
+from api.slow_clients import protocol_with_header_deadline
 from core.context import Services
 from core.errors import SettingsError
 from core.logs import configure_logging, get_logger
@@ -41,6 +42,7 @@ def serve(settings: Settings, *, host: str, port: int, on_started: Callable[[], 
     config = uvicorn.Config(
         app,
         lifespan="off",
+        http=protocol_with_header_deadline(settings.header_timeout_seconds),
         log_config=None,
         access_log=False,
         server_header=False,
@@ -78,6 +80,8 @@ class _DrainingServer(uvicorn.Server):
         runs, settings = self._services.runs, self._services.settings
         drain = asyncio.create_task(runs.drain(settings.shutdown_grace_seconds))
         impatience = asyncio.create_task(self._stop_when_forced())
+        await asyncio.sleep(0)  # the drain has begun: streams that would never end are told
+        self._services.signals.publish_all()
         await super().shutdown(sockets)
         await drain
         impatience.cancel()

@@ -125,9 +125,11 @@ class Settings(BaseSettings):
     )
     graphql_allowed_operations: Path | None = Field(
         None,
-        description="A JSON file of documents by their SHA-256, or an Apollo manifest: only these are executed",
+        description="A JSON file of documents by id, or an Apollo manifest: only these are executed",
     )
-    graphql_max_document_length: int = Field(100_000, ge=1000, description="Longest GraphQL document in characters")
+    graphql_max_document_length: int = Field(
+        100_000, ge=1000, description="Longest GraphQL document in characters"
+    )
     graphql_max_variables: int = Field(
         10_000, ge=10, description="Most values, nested ones included, in the variables of an operation"
     )

@@ -42,6 +42,11 @@ class Signals:
         for listener in self._listeners.get(topic, ()):
             listener.notify()
 
+    def publish_all(self) -> None:
+        """Wake every listener: something has changed that concerns them all."""
+        for topic in list(self._listeners):
+            self.publish(topic)
+
     @contextmanager
     def listen(self, topic: str) -> Iterator[Listener]:
         """A listener that misses nothing published to `topic` until the block ends."""
@@ -64,3 +69,8 @@ def threads_topic(owner_id: UUID) -> str:
 def user_topic(user_id: UUID) -> str:
     """Published when this account, or what its tokens are worth, has changed."""
     return f"user:{user_id}"
+
+
+def shutdown_topic() -> str:
+    """For those who wait for nothing else than the end of this process; `publish_all` wakes them."""
+    return "shutdown"

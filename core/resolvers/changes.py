@@ -44,7 +44,8 @@ async def follow_threads(
     """What has happened to the caller's threads since the cursor `after`, then `CaughtUp`, then live.
 
     Each thread that has changed is told once, in its latest state, oldest change first, in batches of at
-    most 100. Without `after`, only what happens from now on. Raises `CursorInvalid` before anything else.
+    most 100. Without `after`, only what happens from now on. It ends when the process is about to. Raises
+    `CursorInvalid` before anything else.
     """
     user = ctx.user
     # Listening first: what is committed while the backlog is read wakes the first wait.
@@ -63,6 +64,8 @@ async def follow_threads(
                 if not is_caught_up:
                     is_caught_up = True
                     yield [CaughtUp(_encode(user, place))]
+                if ctx.runs.is_draining:
+                    return
                 # Signals may be lost between processes: look now and then without one.
                 await listener.wait(ctx.settings.heartbeat_seconds)
 

@@ -18,7 +18,15 @@ from core.db.models import MessageRow, ScopeRow, ThreadRow, now
 from core.db.records import Message, Page, Thread, User
 from core.db.threads import add_thread, move_thread, relist
 from core.plain import storable
-from core.resolvers.access import allowed_scopes, check_json, check_length, own_thread, scope_for, visible
+from core.resolvers.access import (
+    allowed,
+    allowed_scopes,
+    check_json,
+    check_length,
+    own_thread,
+    scope_for,
+    visible,
+)
 
 LONGEST_TITLE = 255
 LONGEST_SUMMARY = 1024
@@ -107,7 +115,7 @@ async def slice_threads(
     user = ctx.user
 
     def work(session: Session) -> Slice[Thread]:
-        query = select(*THREAD_COLUMNS).where(*visible(session, user, deleted_too=True))
+        query = select(*THREAD_COLUMNS).where(ThreadRow.owner_id == user.id, *allowed(session, user))
         if not include_deleted:
             query = query.where(ThreadRow.is_listed)
         found = read_slice(session, query, _NEWEST_FIRST, window.by(astuple))

@@ -14,7 +14,7 @@ from core.plain import storable
 
 @dataclass(frozen=True, slots=True)
 class NewAttachment:
-    """A file to be sent with a message; `content` is its bytes, or the Base64 text that a client made of them."""
+    """A file to be sent with a message; `content` is its bytes, or a client's Base64 text of them."""
 
     filename: str
     content: bytes | str | None

@@ -24,7 +24,7 @@ from graphql_schema.transports.responses import (
     services_of,
 )
 from graphql_schema.transports.shared_streams import SharedStreams
-from graphql_schema.transports.streaming import StreamResponse, token_end
+from graphql_schema.transports.streaming import StreamResponse, token_ending
 
 
 class HttpTransport:
@@ -91,7 +91,7 @@ class HttpTransport:
                 content_type=codec.CONTENT_TYPE,
                 heartbeat=codec.HEARTBEAT,
                 heartbeat_seconds=services.settings.heartbeat_seconds,
-                token_end=token_end(services, context),
+                ending=token_ending(services, context),
                 farewell=codec.farewell,
                 places=places.pop_all(),
             )

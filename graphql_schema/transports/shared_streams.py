@@ -18,7 +18,7 @@ from graphql_schema.transports.encoding import encode
 from graphql_schema.transports.event_streams import EventStream, EventStreams
 from graphql_schema.transports.requests import BadRequest
 from graphql_schema.transports.responses import context_of, services_of
-from graphql_schema.transports.streaming import StreamResponse, begin, token_end
+from graphql_schema.transports.streaming import StreamResponse, begin, token_ending_or_shutdown
 
 
 class SharedStreams:
@@ -67,7 +67,7 @@ class SharedStreams:
             content_type=event_streams.CONTENT_TYPE,
             heartbeat=event_streams.HEARTBEAT,
             heartbeat_seconds=services.settings.heartbeat_seconds,
-            token_end=token_end(services, context),
+            ending=token_ending_or_shutdown(services, context),
             farewell=stream.farewell,
             places=stream.places,
         )

@@ -11,6 +11,7 @@ from starlette.types import Receive, Scope, Send
 from core.context import Services
 from core.errors import Unauthenticated
 from core.resolvers.bearers import until_revoked
+from core.signals import shutdown_topic
 from graphql_schema.context import GraphQLContext
 from graphql_schema.errors import refusal, told
 from graphql_schema.operations import Event, Operation, Operations, Payload
@@ -48,11 +49,11 @@ class StreamResponse:
         content_type: str,
         heartbeat: bytes,
         heartbeat_seconds: float,
-        token_end: Coroutine[Any, Any, str],
+        ending: Coroutine[Any, Any, Payload],
         farewell: Callable[[Payload], bytes],
         places: ExitStack,
     ) -> None:
-        """`heartbeat` fills silences; `farewell` is sent with the payload that tells why the token ended.
+        """`heartbeat` fills silences; `farewell` makes the last words of the payload that `ending` gives.
 
         `places` is closed at the end: what this response took by being open.
         """
@@ -60,7 +61,7 @@ class StreamResponse:
         self._headers = [(b"content-type", content_type.encode()), *STREAM_HEADERS]
         self._heartbeat = heartbeat
         self._heartbeat_seconds = heartbeat_seconds
-        self._token_end = token_end
+        self._ending = ending
         self._farewell = farewell
         self._places = places
         self._sent_at = 0.0
@@ -92,7 +93,7 @@ class StreamResponse:
                 await asyncio.sleep(0)
 
     async def _last_words(self) -> bytes:
-        return self._farewell(token_ended(await self._token_end))
+        return self._farewell(await self._ending)
 
     async def _beat(self, send: Send) -> None:
         loop = asyncio.get_running_loop()
@@ -147,9 +148,29 @@ async def token_end(services: Services, context: GraphQLContext) -> str:
     return await until_revoked(services.context(None), context.bearer)
 
 
-def token_ended(reason: str) -> Payload:
-    """The last thing that a stream says when its token stopped counting."""
-    return {"errors": told([refusal(reason, Unauthenticated.code)])}
+async def token_ending(services: Services, context: GraphQLContext) -> Payload:
+    """As `token_end`, as the last payload of a stream."""
+    return _last(await token_end(services, context), Unauthenticated.code)
+
+
+async def token_ending_or_shutdown(services: Services, context: GraphQLContext) -> Payload:
+    """As `token_ending`, or when the server is about to stop: for a stream that never ends by itself."""
+    done = await first_of(
+        asyncio.create_task(token_ending(services, context)), asyncio.create_task(_shutdown(services))
+    )
+    payload: Payload = next(iter(done)).result()
+    return payload
+
+
+async def _shutdown(services: Services) -> Payload:
+    with services.signals.listen(shutdown_topic()) as listener:
+        while not services.runs.is_draining:
+            await listener.wait()
+    return _last("The server is shutting down; connect again", "SHUTTING_DOWN")
+
+
+def _last(reason: str, code: str) -> Payload:
+    return {"errors": told([refusal(reason, code)])}
 
 
 async def _once(event: Event) -> AsyncGenerator[Event, None]:

@@ -239,3 +239,27 @@ def test_a_cancelled_answer_does_not_hold_up_the_end(
         patient.send_signal(signal.SIGTERM)
         assert statuses(reader.result()[:-1])[-1] == "cancelled"
         assert patient.wait() == 0
+
+
+def test_streams_that_would_never_end_do_not_hold_up_the_stop(
+    provider: ProviderProcess, tmp_path: Path
+) -> None:
+    settings = {"CHAT_SHUTDOWN_GRACE_SECONDS": "3600"}
+    accept = {"Accept": "text/event-stream"}
+    query = "subscription { threadsChanged { __typename } }"
+    with (
+        ServerProcess(tmp_path, f"{provider.base_url}/v1", settings) as server,
+        server.admin() as client,
+    ):
+        token = {"X-GraphQL-Event-Stream-Token": client.put("/graphql").text}
+        with (
+            client.stream("POST", "/graphql", headers=accept, json={"query": query}) as changes,
+            client.stream("GET", "/graphql", headers=accept | token) as shared,
+        ):
+            lines = changes.iter_lines()
+            assert any("ThreadsCaughtUp" in line for line in lines)
+            assert shared.status_code == 200
+            server.send_signal(signal.SIGTERM)
+            assert "event: complete" in list(lines)
+            shared.read()
+            assert server.wait() == 0
