@@ -11,6 +11,7 @@ import strawberry
 from core.db.keyset import DEFAULT_SIZE, Slice, Window
 from core.errors import CursorInvalid
 from graphql_schema.costs import ListSize
+from graphql_schema.inputs import given
 from graphql_schema.scalars import Cursor
 
 Node = TypeVar("Node")
@@ -91,10 +92,10 @@ def window(
 ) -> Window[Key]:
     """The arguments of a connection field, cursors decoded. Raises `CursorInvalid`."""
     return Window(
-        first=first,
-        after=_decoded(decode, after),
-        last=last,
-        before=_decoded(decode, before),
+        first=given(first),
+        after=_decoded(decode, given(after)),
+        last=given(last),
+        before=_decoded(decode, given(before)),
     )
 
 

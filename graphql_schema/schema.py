@@ -1,9 +1,8 @@
 """The schema: composition only."""
 
 import strawberry
-from graphql import GraphQLSchema
+from graphql import GraphQLSchema, get_named_type
 from strawberry.schema.config import StrawberryConfig
-from strawberry.tools import merge_types
 
 from graphql_schema.auth import AuthMutation
 from graphql_schema.errors import HANDLERS
@@ -18,19 +17,26 @@ from graphql_schema.subscriptions import Subscription
 from graphql_schema.threads import ThreadMutation, ThreadQuery
 from graphql_schema.users import UserMutation, UserQuery
 
-Query = merge_types("Query", (NodeQuery, UserQuery, ThreadQuery, MessageQuery, RunQuery, ModelQuery))
-Mutation = merge_types(
-    "Mutation",
-    (
-        AuthMutation,
-        UserMutation,
-        ThreadMutation,
-        SendingMutation,
-        MessageMutation,
-        RunMutation,
-        ProviderThreadMutation,
-    ),
+
+@strawberry.type(description="What can be read.")
+class Query(NodeQuery, UserQuery, ThreadQuery, MessageQuery, RunQuery, ModelQuery):
+    pass
+
+
+@strawberry.type(
+    description="What can be done. Each gives its success or one of its failures, which all implement `Error`."
 )
+class Mutation(
+    AuthMutation,
+    UserMutation,
+    ThreadMutation,
+    SendingMutation,
+    MessageMutation,
+    RunMutation,
+    ProviderThreadMutation,
+):
+    pass
+
 
 schema = strawberry.Schema(
     query=Query,
@@ -42,3 +48,8 @@ schema = strawberry.Schema(
 
 # What executes: graphql-core's schema beneath. Strawberry has no public name for it.
 core_schema: GraphQLSchema = schema._schema  # noqa: SLF001
+
+# Strawberry would have each mutation repeat it.
+for _mutation in core_schema.mutation_type.fields.values() if core_schema.mutation_type else ():
+    for _argument in _mutation.args.values():
+        _argument.description = get_named_type(_argument.type).description

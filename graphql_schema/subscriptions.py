@@ -7,6 +7,7 @@ from typing import Annotated
 from uuid import UUID
 
 import strawberry
+from strawberry import UNSET
 
 from core.db.records import RunStatus
 from core.resolvers import changes, runs
@@ -14,6 +15,7 @@ from core.runs import events
 from core.runs.events import Batch, EventKind
 from core.runs.log import Reader
 from graphql_schema.context import Info
+from graphql_schema.inputs import given
 from graphql_schema.messages import Message
 from graphql_schema.runs import RunError, load_message
 from graphql_schema.scalars import Cursor
@@ -37,7 +39,7 @@ class Event:
     cursor: Cursor = strawberry.field(description="Give it as `after` to go on behind this event.")
 
 
-@strawberry.type(description="All text so far, in place of what was written before this subscription began.")
+@strawberry.type(description="All text so far; without `after`, the first event.")
 class RunSnapshot(Event):
     text: str = strawberry.field(description="The whole text up to here; it replaces what was shown.")
     status: RunStatus = strawberry.field(description="How far the answer is.")
@@ -98,19 +100,19 @@ ThreadsEvent = Annotated[
 ]
 
 
-@strawberry.type
+@strawberry.type(description="What can be followed; every event has a cursor to go on behind.")
 class Subscription:
     @strawberry.subscription(
-        description="An answer from its start, or from behind `after`: a snapshot or what was missed, then "
-        "live, then exactly one `RunEnded`."
+        description="An answer as it is written: first a `RunSnapshot`, or with `after` what was missed; then "
+        "live; then exactly one `RunEnded`."
     )
     async def run_events(
         self,
         info: Info,
         run_id: Annotated[UUID, strawberry.argument(description="The run.")],
-        after: _After = None,
+        after: _After = UNSET,
     ) -> AsyncGenerator[RunEvent, None]:
-        cursor = info.context.last_event_id or after
+        cursor = info.context.last_event_id or given(after)
         reader = await runs.follow_run(info.context.core, run_id, cursor)
         return _run_events(reader, run_id, had_cursor=cursor is not None)
 
@@ -118,8 +120,8 @@ class Subscription:
         description="What happens to the caller's threads, on any device: first what was missed since "
         "`after`, each thread once, then `ThreadsCaughtUp`, then live."
     )
-    async def threads_changed(self, info: Info, after: _After = None) -> AsyncGenerator[ThreadsEvent, None]:
-        stream = changes.follow_threads(info.context.core, info.context.last_event_id or after)
+    async def threads_changed(self, info: Info, after: _After = UNSET) -> AsyncGenerator[ThreadsEvent, None]:
+        stream = changes.follow_threads(info.context.core, info.context.last_event_id or given(after))
         first = await anext(stream)  # a bad cursor fails the subscription here, before any event
         return _thread_events(first, stream)
 
@@ -130,6 +132,10 @@ async def _run_events(reader: Reader, run_id: UUID, *, had_cursor: bool) -> Asyn
         if isinstance(update, events.Snapshot):
             yield _snapshot(update, reader.cursor.epoch, run_id, expired=had_cursor)
         elif update is not None:
+            if update.first_seq == 1 and not had_cursor:
+                # Clients that reconnect by themselves begin anew: what they show must be replaced.
+                start = _run_cursor(reader.cursor.epoch, 0, run_id)
+                yield RunSnapshot(cursor=start, text="", status=RunStatus.QUEUED)
             for event in _told(update, reader.cursor.epoch, run_id):
                 yield event
             if len(update.events) < CAUGHT_UP_BELOW and not reader.done:

@@ -75,10 +75,10 @@ class Thread(Node):
     async def messages(
         self,
         info: Info,
-        first: connections.First = None,
-        after: connections.After = None,
-        last: connections.Last = None,
-        before: connections.Before = None,
+        first: connections.First = UNSET,
+        after: connections.After = UNSET,
+        last: connections.Last = UNSET,
+        before: connections.Before = UNSET,
     ) -> Connection[Message]:
         ctx, thread = info.context.core, self.record
         wanted = window(lambda cursor: _position(thread, cursor), first, after, last, before)
@@ -204,10 +204,10 @@ class ThreadQuery:
     async def threads(
         self,
         info: Info,
-        first: connections.First = None,
-        after: connections.After = None,
-        last: connections.Last = None,
-        before: connections.Before = None,
+        first: connections.First = UNSET,
+        after: connections.After = UNSET,
+        last: connections.Last = UNSET,
+        before: connections.Before = UNSET,
         include_deleted: Annotated[
             bool, strawberry.argument(description="Also those that are deleted, untitled or empty.")
         ] = False,

@@ -152,10 +152,10 @@ class UserQuery:
     async def users(
         self,
         info: Info,
-        first: connections.First = None,
-        after: connections.After = None,
-        last: connections.Last = None,
-        before: connections.Before = None,
+        first: connections.First = UNSET,
+        after: connections.After = UNSET,
+        last: connections.Last = UNSET,
+        before: connections.Before = UNSET,
     ) -> Connection[User]:
         ctx = info.context.core
         found = await users.list_users(ctx, window(_decode, first, after, last, before))

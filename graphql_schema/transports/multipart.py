@@ -6,7 +6,8 @@ from contextlib import aclosing
 from graphql_schema.operations import Event, Payload
 from graphql_schema.transports.encoding import encode
 
-CONTENT_TYPE = 'multipart/mixed;boundary="graphql";subscriptionSpec=1.0'
+# The boundary without quotes: some clients look for these very words.
+CONTENT_TYPE = "multipart/mixed;boundary=graphql;subscriptionSpec=1.0"
 # Routers and clients read a part when they see the boundary behind it.
 BOUNDARY = b"\r\n--graphql"
 END = b"--\r\n"
@@ -14,7 +15,10 @@ END = b"--\r\n"
 
 def part(body: Payload) -> bytes:
     """One part, and the boundary that ends it."""
-    return b"\r\nContent-Type: application/json\r\n\r\n" + encode(body) + BOUNDARY
+    content = encode(body)
+    # With its length, a client knows that the part is whole before the next one comes.
+    head = b"\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n" % len(content)
+    return head + content + BOUNDARY
 
 
 HEARTBEAT = part({})
