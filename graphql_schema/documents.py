@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -160,16 +161,16 @@ def load_allowed(file: Path) -> dict[str, str]:
     name = "CHAT_GRAPHQL_ALLOWED_OPERATIONS"
     try:
         content: Any = json.loads(file.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         reason = error.strerror if isinstance(error, OSError) else "it is no JSON"
         raise SettingsError(f"{name}: cannot read {file} ({reason})") from None
-    if isinstance(content, dict) and isinstance(content.get("operations"), list):
-        content = {
-            item.get("id"): item.get("body") for item in content["operations"] if isinstance(item, dict)
-        }
-    if not isinstance(content, dict) or not all(isinstance(text, str) for text in content.values()):
-        raise SettingsError(f"{name}: {file} must hold an object of documents by id, or an Apollo manifest")
-    return content | {digest(text): text for text in content.values()}
+    with suppress(TypeError, KeyError):
+        operations: Any = content.get("operations") if isinstance(content, dict) else None
+        is_manifest = isinstance(operations, list)
+        listed = {item["id"]: item["body"] for item in operations} if is_manifest else {**content}
+        if all(isinstance(part, str) for item in listed.items() for part in item):
+            return listed | {digest(text): text for text in listed.values()}
+    raise SettingsError(f"{name}: {file} must hold an object of documents by id, or an Apollo manifest")
 
 
 def _asks_for_schema(ast: DocumentNode) -> bool:

@@ -24,7 +24,7 @@ class Query(NodeQuery, UserQuery, ThreadQuery, MessageQuery, RunQuery, ModelQuer
 
 
 @strawberry.type(
-    description="What can be done. Each gives its success or one of its failures, which all implement `Error`."
+    description="What can be done. Each gives its success, or one of its failures; these implement `Error`."
 )
 class Mutation(
     AuthMutation,

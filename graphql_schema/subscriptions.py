@@ -103,8 +103,8 @@ ThreadsEvent = Annotated[
 @strawberry.type(description="What can be followed; every event has a cursor to go on behind.")
 class Subscription:
     @strawberry.subscription(
-        description="An answer as it is written: first a `RunSnapshot`, or with `after` what was missed; then "
-        "live; then exactly one `RunEnded`."
+        description="An answer as it is written: first a `RunSnapshot`, or with `after` what was missed; "
+        "then live; then exactly one `RunEnded`."
     )
     async def run_events(
         self,

@@ -45,8 +45,8 @@ INERT_TYPES = frozenset(
     response_class=StreamingResponse,
     responses={
         200: {
-            "description": "The bytes, always as a download",
-            "content": {"application/octet-stream": {"schema": {"type": "string", "format": "binary"}}},
+            "description": "The bytes as a download; of a type that browsers run, as bytes of no type",
+            "content": {"*/*": {"schema": {"type": "string", "format": "binary"}}},
         }
     },
 )

@@ -82,7 +82,7 @@ class RefreshBody(Body):
     refresh_token: str
 
 
-@router.post("/register", status_code=201, responses=problems(401, 403, 409, 413))
+@router.post("/register", status_code=201, responses=problems(400, 401, 403, 409, 413))
 async def register(ctx: MaybeSignedIn, body: RegisterBody) -> UserBody:
     """Create an account: open while there is none at all, then for administrators only."""
     new = auth.NewUser(
@@ -98,13 +98,13 @@ async def register(ctx: MaybeSignedIn, body: RegisterBody) -> UserBody:
     return _user_body(await auth.register(ctx, new))
 
 
-@router.post("/login", responses=problems(401, 413))
+@router.post("/login", responses=problems(400, 401, 413))
 async def login(ctx: Anonymous, body: LoginBody) -> TokensBody:
     """Exchange username and password for an access and a refresh token."""
     return _tokens_body(await auth.login(ctx, body.username, body.password))
 
 
-@router.post("/refresh", responses=problems(401, 413))
+@router.post("/refresh", responses=problems(400, 401, 413))
 async def refresh(ctx: Anonymous, body: RefreshBody) -> TokensBody:
     """Exchange a refresh token for a new pair."""
     return _tokens_body(await auth.refresh(ctx, body.refresh_token))

@@ -7,6 +7,8 @@ from typing import Any
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
+from starlette.exceptions import HTTPException
+from starlette.routing import Match
 
 from core.errors import (
     AnswerStopped,
@@ -24,6 +26,7 @@ from core.errors import (
 
 RETRY_SECONDS = "5"
 INTERNAL = "Internal Server Error"
+METHODS = ("DELETE", "GET", "HEAD", "PATCH", "POST", "PUT")
 
 _logger = logging.getLogger(__name__)
 
@@ -68,6 +71,17 @@ def add_error_handlers(app: FastAPI) -> None:
     async def validation_error(_request: Request, error: RequestValidationError) -> JSONResponse:
         # Without `input`: it would echo passwords and whole bodies back.
         return JSONResponse({"detail": [_without_input(item) for item in error.errors()]}, 422)
+
+    @app.exception_handler(405)
+    async def method_not_allowed(request: Request, error: HTTPException) -> JSONResponse:
+        # Starlette's own header names the methods of the path's first route only.
+        allowed = [method for method in METHODS if _has_route(app, request, method)]
+        return JSONResponse({"detail": error.detail}, 405, {"Allow": ", ".join(allowed)})
+
+
+def _has_route(app: FastAPI, request: Request, method: str) -> bool:
+    scope = {**request.scope, "method": method}
+    return any(route.matches(scope)[0] is Match.FULL for route in app.routes)
 
 
 def _without_input(item: Any) -> dict[str, Any]:

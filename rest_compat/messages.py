@@ -13,7 +13,7 @@ from core.resolvers import messages, runs, sending, uploads
 from rest_compat import examples
 from rest_compat.bodies import Body, Instant, JsonObject, PageBody, pagination_of, problems
 from rest_compat.dependencies import PageLimit, PageNumber, SignedIn, SignedInRoute
-from rest_compat.sse import STREAM_RESPONSES, EventStream, RunStream, chat_frames, queued_only
+from rest_compat.sse import STREAM_RESPONSE, RunStream, chat_frames, queued_only
 
 router = APIRouter(
     route_class=SignedInRoute,
@@ -32,6 +32,14 @@ IdempotencyKey = Annotated[
         description="Sending again with the same key stores nothing new and attaches to the first answer",
     ),
 ]
+_RUN_ID = {
+    "headers": {
+        RUN_ID_HEADER: {
+            "description": "The run that answers: `GET /runs/{run_id}` and its events",
+            "schema": {"type": "string", "format": "uuid"},
+        }
+    }
+}
 _IGNORED = Field(description="Accepted and ignored: the caller is the sender")
 
 
@@ -121,7 +129,7 @@ async def list_messages(
     return PageBody(items=items, pagination=pagination_of(found))
 
 
-@router.post("", status_code=201, responses=problems(400, 413, 429, 502, 503))
+@router.post("", status_code=201, responses={201: _RUN_ID, **problems(400, 413, 429, 502, 503)})
 async def send_message(
     ctx: SignedIn,
     thread_id: UUID,
@@ -140,8 +148,8 @@ async def send_message(
 
 @router.post(
     "/stream",
-    response_class=EventStream,
-    responses={**STREAM_RESPONSES, **problems(400, 413, 429, 503)},
+    response_class=Response,
+    responses={200: STREAM_RESPONSE | _RUN_ID, **problems(400, 413, 429, 503)},
 )
 async def stream_message(
     ctx: SignedIn, thread_id: UUID, body: NewMessageBody, idempotency_key: IdempotencyKey = None
@@ -159,7 +167,7 @@ async def stream_message(
     )
 
 
-@router.patch("/{message_id}", responses=problems(413))
+@router.patch("/{message_id}", responses=problems(400, 413))
 async def update_message(
     ctx: SignedIn, thread_id: UUID, message_id: UUID, body: MessageChangeBody
 ) -> MessageBody:

@@ -54,7 +54,7 @@ async def get_provider_thread(
     return ProviderThreadBody.model_validate(found)
 
 
-@router.put("", responses=problems(413))
+@router.put("", responses=problems(400, 413))
 async def set_provider_thread(
     ctx: SignedIn, thread_id: UUID, body: ProviderThreadChangeBody
 ) -> ProviderThreadBody:

@@ -10,7 +10,7 @@ from core.resolvers import runs
 from rest_compat import examples
 from rest_compat.bodies import Body, Instant, problems
 from rest_compat.dependencies import SignedIn, SignedInRoute
-from rest_compat.sse import STREAM_RESPONSES, EventStream, RunStream, resumable_frames
+from rest_compat.sse import STREAM_RESPONSE, RunStream, resumable_frames
 
 router = APIRouter(
     route_class=SignedInRoute, prefix="/runs/{run_id}", tags=["runs"], responses=problems(401, 403, 404)
@@ -45,7 +45,7 @@ async def get_run(ctx: SignedIn, run_id: UUID) -> RunBody:
     return RunBody.model_validate(await runs.get_run(ctx, run_id))
 
 
-@router.get("/events", response_class=EventStream, responses={**STREAM_RESPONSES, **problems(400, 503)})
+@router.get("/events", response_class=Response, responses={200: STREAM_RESPONSE, **problems(400, 503)})
 async def run_events(
     ctx: SignedIn,
     run_id: UUID,

@@ -27,17 +27,19 @@ STREAM_HEADERS = {
     "Cache-Control": "no-cache, no-transform",
     "X-Accel-Buffering": "no",
 }
-STREAM_RESPONSES: dict[int | str, dict[str, Any]] = {
-    200: {
-        "description": "Frames `data: <JSON>`, the last one `data: [DONE]`",
-        "content": {
-            "text/event-stream": {
-                "schema": {"type": "string"},
-                "example": 'data: {"id":"…","object":"chat.completion.chunk","agent_status":"queued",'
-                '"choices":[{"delta":{},"finish_reason":null}]}\n\ndata: [DONE]\n\n',
-            }
-        },
-    }
+STREAM_RESPONSE: dict[str, Any] = {
+    "description": "Frames `data: <JSON>`, the last one `data: [DONE]`",
+    "content": {
+        "text/event-stream": {
+            "itemSchema": {
+                "type": "object",
+                "required": ["data"],
+                "properties": {name: {"type": "string"} for name in ("id", "event", "data")},
+            },
+            "example": 'data: {"id":"…","object":"chat.completion.chunk","agent_status":"queued",'
+            '"choices":[{"delta":{},"finish_reason":null}]}\n\ndata: [DONE]\n\n',
+        }
+    },
 }
 
 
@@ -138,13 +140,7 @@ def queued_only(thread_id: UUID) -> Response:
     return Response(body, headers=STREAM_HEADERS)
 
 
-class EventStream(Response):
-    """What the description of the API says of streams."""
-
-    media_type = "text/event-stream"
-
-
-class RunStream(EventStream):
+class RunStream(Response):
     """Sends a reader's updates until the end; all that waits goes out in one write."""
 
     def __init__(

@@ -74,7 +74,7 @@ class ThreadChangeBody(NewThreadBody):
     is_deleted: bool | None = None
 
 
-@router.post("", status_code=201, responses=problems(413))
+@router.post("", status_code=201, responses=problems(400, 413))
 async def create_thread(ctx: SignedIn, body: NewThreadBody) -> ThreadBody:
     """Start a conversation."""
     thread = await threads.create_thread(ctx, title=body.title, summary=body.summary, metadata=body.metadata)
@@ -102,7 +102,7 @@ async def get_thread(
     return ThreadDetailBody(**thread.model_dump(), last_messages=messages)
 
 
-@router.patch("/{thread_id}", responses=problems(404, 413))
+@router.patch("/{thread_id}", responses=problems(400, 404, 413))
 async def update_thread(ctx: SignedIn, thread_id: UUID, body: ThreadChangeBody) -> ThreadBody:
     """Change a conversation; `is_deleted: false` restores it."""
     thread = await threads.update_thread(
@@ -122,13 +122,9 @@ async def delete_thread(ctx: SignedIn, thread_id: UUID) -> None:
     await threads.delete_thread(ctx, thread_id)
 
 
-class _File(Response):
-    media_type = "text/markdown"
-
-
 @router.get(
     "/{thread_id}/export",
-    response_class=_File,
+    response_class=Response,
     responses={
         200: {
             "description": "The conversation as a file",

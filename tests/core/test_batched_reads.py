@@ -3,6 +3,7 @@
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import astuple, replace
+from pathlib import Path
 from typing import Any
 from uuid import UUID
 
@@ -12,6 +13,7 @@ from sqlalchemy.orm import Session
 
 from core.context import Context, Services
 from core.db.keyset import Window
+from core.db.migrate import migrate
 from core.db.models import AttachmentRow, MessageRow, RunRow, ThreadRow, now
 from core.db.records import RunStatus
 from core.errors import InvalidInput
@@ -19,6 +21,9 @@ from core.ids import new_id
 from core.resolvers import messages, nodes, provider_threads, runs, threads, users
 from core.resolvers.provider_threads import set_provider_thread
 from tests.core.chats import Chat, add_answer, add_chat, add_question, add_run
+from tests.core.parts import new_caller, open_services
+from tests.core.plans import explained
+from tests.postgresql import postgresql
 
 Read = Callable[[Context, list[Chat]], Awaitable[Any]]
 
@@ -82,6 +87,18 @@ async def test_fifty_take_as_many_statements_as_one(
         assert len(for_fifty) == len(for_one) <= (12 if name == "nodes" else 5), name
 
 
+async def test_what_is_asked_for_is_found_by_its_ids_and_not_among_all_that_the_owner_has(
+    ctx: Context,
+) -> None:
+    chats = [await add_chat(ctx) for _ in range(30)]
+    for name, read in READS.items():
+        with explained() as steps:
+            await read(ctx, chats)
+        assert steps
+        assert not [step for step in steps if "owner" in step], (name, steps)
+        assert {step for step in steps if "SCAN" in step} <= {"SCAN ranges", "SCAN 32 CONSTANT ROWS"}, name
+
+
 async def test_an_empty_batch_is_empty(ctx: Context) -> None:
     for read in READS.values():
         if read is not READS["users"]:
@@ -116,6 +133,17 @@ async def test_every_kind_is_found_by_its_id_alone(ctx: Context) -> None:
         ctx.user.id: "User",
     }
     assert all(node.id == node_id for node_id, node in found.items())
+
+
+async def test_postgresql_gives_the_same(tmp_path: Path) -> None:
+    with postgresql() as url:
+        migrate(url)
+        async with open_services(url, tmp_path) as services:
+            owner, other = [await new_caller(services, allowed_products=["p"]) for _ in range(2)]
+            chat = await add_chat(owner, {"product": "p"})
+            assert len(await seen(owner, chat)) == len(READS) - 1
+            assert await seen(other, chat) == []
+            assert len(await nodes.find_nodes(owner, [*ids_of(chat), owner.user.id])) == len(ids_of(chat)) + 1
 
 
 async def test_an_answer_s_file_is_no_node_while_it_is_being_written(ctx: Context) -> None:

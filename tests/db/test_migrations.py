@@ -66,13 +66,19 @@ def add_thread(connection: Connection) -> None:
     """An owner with a thread, as the first tables hold them."""
     ids = {name: new_id().hex for name in ("user", "scope", "thread")}
     for statement in (
-        "INSERT INTO users (id, username, password_hash, roles, allowed_products, allowed_agents,"
-        " is_active, token_version, created_at, updated_at) VALUES (:user, 'ada', '', '[]', '[]', '[]',"
-        " true, 0, '2026-01-01', '2026-01-01')",
-        "INSERT INTO thread_scopes (id, owner_id, digest, products, agents, thread_count, listed_count)"
-        " VALUES (:scope, :user, '', '[]', '[]', 1, 0)",
-        "INSERT INTO threads (id, owner_id, scope_id, metadata, is_deleted, is_listed, message_count,"
-        " awaits_secret, created_at, updated_at) VALUES (:thread, :user, :scope, '{}', false, false, 0,"
-        " false, '2026-01-01', '2026-01-01')",
+        (
+            "INSERT INTO users (id, username, password_hash, roles, allowed_products, allowed_agents,"
+            " is_active, token_version, created_at, updated_at) VALUES (:user, 'ada', '', '[]', '[]', '[]',"
+            " true, 0, '2026-01-01', '2026-01-01')"
+        ),
+        (
+            "INSERT INTO thread_scopes (id, owner_id, digest, products, agents, thread_count, listed_count)"
+            " VALUES (:scope, :user, '', '[]', '[]', 1, 0)"
+        ),
+        (
+            "INSERT INTO threads (id, owner_id, scope_id, metadata, is_deleted, is_listed, message_count,"
+            " awaits_secret, created_at, updated_at) VALUES (:thread, :user, :scope, '{}', false, false, 0,"
+            " false, '2026-01-01', '2026-01-01')"
+        ),
     ):
         connection.execute(text(statement), ids)

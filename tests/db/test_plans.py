@@ -5,13 +5,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import Engine, create_engine, event, text
+from sqlalchemy import create_engine, text
 
 from core.context import Context
 from core.db.keyset import Window
 from core.db.migrate import migrate
 from core.resolvers import changes, messages, threads, users
 from tests.core.parts import new_caller, open_services
+from tests.core.plans import explained
 
 
 @pytest.fixture
@@ -26,18 +27,8 @@ async def ctx(tmp_path: Path) -> AsyncIterator[Context]:
 @pytest.fixture
 def plans() -> Iterator[list[str]]:
     """The query plan of every SELECT that runs meanwhile."""
-    seen: list[str] = []
-
-    def explain(connection: Any, _cursor: Any, statement: str, parameters: Any, *_: Any) -> None:
-        if statement.startswith(("SELECT", "WITH")):
-            cursor = connection.connection.cursor()
-            rows = cursor.execute(f"EXPLAIN QUERY PLAN {statement}", parameters).fetchall()
-            seen.extend(row[3] for row in rows)
-            cursor.close()
-
-    event.listen(Engine, "before_cursor_execute", explain)
-    yield seen
-    event.remove(Engine, "before_cursor_execute", explain)
+    with explained() as steps:
+        yield steps
 
 
 def assert_no_scan(plans: list[str]) -> None:

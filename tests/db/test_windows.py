@@ -219,6 +219,26 @@ async def test_users_are_walked_by_name(twelve_users: Context, steps: list[int],
     await assert_slice(read, lambda user: user.username, whole, data.draw(windows(len(whole))))
 
 
+@pytest.mark.parametrize(
+    ("window", "count", "has_next", "has_previous"),
+    [
+        (Window(after=""), 12, False, False),
+        (Window(after="zzz"), 0, False, True),
+        (Window(before=""), 0, True, False),
+        (Window(before="zzz"), 12, False, False),
+        (Window(last=3, before="zzz"), 3, False, True),
+        (Window(first=3, after=""), 3, True, False),
+        (Window(after="user 10.5", before="user 5.5"), 4, True, True),
+        (Window(after="zzz", before=""), 0, True, True),
+    ],
+)
+async def test_a_place_between_or_beyond_all_items_is_one_all_the_same(
+    twelve_users: Context, window: Window[str], count: int, *, has_next: bool, has_previous: bool
+) -> None:
+    part = await list_users(twelve_users, window)
+    assert (len(part.items), part.has_next, part.has_previous) == (count, has_next, has_previous)
+
+
 @pytest.mark.parametrize("size", [0, -1, 101, 10**30])
 @pytest.mark.parametrize("field", ["first", "last"])
 def test_a_size_out_of_range_is_told_by_its_field(field: str, size: int) -> None:

@@ -8,9 +8,10 @@ from collections.abc import AsyncGenerator, AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, NoReturn, Self
 
 import strawberry
+import structlog
 import uvicorn
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
@@ -126,9 +127,12 @@ class LabServer:
         )
         self._started = threading.Event()
         self._socket = socket.create_server(("127.0.0.1", 0))
-        self.url = f"http://127.0.0.1:{self._socket.getsockname()[1]}"
+        self.port: int = self._socket.getsockname()[1]
+        self.url = f"http://127.0.0.1:{self.port}"
 
     def __enter__(self) -> Self:
+        self._structlog = structlog.get_config()
+        structlog.configure(processors=[_drop])  # rendering tracebacks takes seconds
         config = uvicorn.Config(
             self._app(),
             log_config=None,
@@ -147,6 +151,7 @@ class LabServer:
     ) -> None:
         self._server.should_exit = True
         self._thread.join()
+        structlog.configure(**self._structlog)
 
     def client(self) -> Client:
         return Client(self.url)
@@ -161,9 +166,16 @@ class LabServer:
         schema = strawberry.Schema(Query, Mutation, Subscription)
         return Starlette(
             routes=graphql_routes(self._settings, "/graphql", schema._schema),  # noqa: SLF001 - as schema.py
-            middleware=[Middleware(RequestLog), Middleware(BodyLimit, limit=self._settings.max_body_bytes)],
+            middleware=[
+                Middleware(RequestLog),
+                Middleware(BodyLimit, limit=self._settings.max_body_bytes, timeout=30),
+            ],
             lifespan=lifespan,
         )
+
+
+def _drop(_logger: object, _method: str, _event: object) -> NoReturn:
+    raise structlog.DropEvent
 
 
 class _Server(uvicorn.Server):

@@ -1,14 +1,13 @@
 """GraphQL over HTTP: methods, media types, statuses, batches."""
 
-from typing import Any
+from pathlib import Path
 
 import httpx
 import pytest
 
 from tests.clients import Client
-from tests.graphql.clients import data
+from tests.graphql.transports.lab import LabServer
 from tests.graphql.transports.wire import THREADS, codes, event_stream, post, refused
-from tests.servers import ServerProcess
 
 JSON = "application/json"
 GRAPHQL_JSON = "application/graphql-response+json"
@@ -19,12 +18,29 @@ APOLLO = f"multipart/mixed;boundary=graphql;subscriptionSpec=1.0,{GRAPHQL_JSON},
 VALID = "{ __typename }"
 INVALID = "{ unheard }"
 FAILING = "{ threads(first: 0) { nodes { id } } }"
-CREATE = 'mutation { createThread(input: {title: "by stealth"}) { __typename } }'
 
 
-def titles(user: Client) -> list[str]:
-    nodes = data(user, "{ threads { nodes { title } } }")["threads"]["nodes"]
-    return [node["title"] for node in nodes]
+class Titled:
+    """A thread whose title tells whether something was executed."""
+
+    def __init__(self, user: Client) -> None:
+        self._user = user
+        self._id = user.new_thread(title="as it was")["id"]
+
+    def rename(self, title: str = "changed") -> str:
+        """The mutation that does it."""
+        thread = f'{{threadId: "{self._id}", title: "{title}"}}'
+        return f"mutation Rename {{ updateThread(input: {thread}) {{ __typename }} }}"
+
+    @property
+    def title(self) -> str:
+        title: str = self._user.get(f"/api/threads/{self._id}").json()["title"]
+        return title
+
+
+@pytest.fixture
+def thread(user: Client) -> Titled:
+    return Titled(user)
 
 
 # What is asked and answered
@@ -53,9 +69,13 @@ def titles(user: Client) -> list[str]:
     ],
 )
 def test_the_media_type_that_is_wanted_is_answered(user: Client, accept: str | None, answered: str) -> None:
-    user.headers.pop("accept")
-    headers = {} if accept is None else {"accept": accept}
-    good, bad, failing = (post(user, {"query": query}, **headers) for query in (VALID, INVALID, FAILING))
+    def ask(query: str) -> httpx.Response:
+        request = user.build_request("POST", "/graphql", json={"query": query})
+        del request.headers["accept"]
+        request.headers.update({} if accept is None else {"accept": accept})
+        return user.send(request)
+
+    good, bad, failing = map(ask, (VALID, INVALID, FAILING))
 
     assert {good.headers["content-type"], bad.headers["content-type"]} == {answered + UTF_8}
     assert (good.status_code, good.json()["data"]) == (200, {"__typename": "Query"})
@@ -76,10 +96,10 @@ def test_several_accept_headers_are_one(user: Client) -> None:
 @pytest.mark.parametrize(
     "accept", ["text/html", "image/*", "json", "application/json;q=0", "application/json;q=x"]
 )
-def test_what_cannot_be_given_is_406(user: Client, accept: str) -> None:
+def test_what_cannot_be_given_is_406(user: Client, thread: Titled, accept: str) -> None:
     assert refused(post(user, {"query": VALID}, accept=accept), 406) == "BAD_USER_INPUT"
-    assert refused(post(user, {"query": CREATE}, accept=accept), 406) == "BAD_USER_INPUT"
-    assert titles(user) == []
+    assert refused(post(user, {"query": thread.rename()}, accept=accept), 406) == "BAD_USER_INPUT"
+    assert thread.title == "as it was"
 
 
 @pytest.mark.parametrize("accept", [None, "*/*", JSON, GRAPHQL_JSON, f"{JSON}, multipart/mixed", "text/*"])
@@ -139,19 +159,19 @@ def test_a_query_by_get(user: Client) -> None:
 
 
 @pytest.mark.parametrize("accept", ["*/*", GRAPHQL_JSON, "text/event-stream"])
-def test_a_mutation_by_get_does_nothing(user: Client, accept: str) -> None:
-    response = user.get("/graphql", params={"query": CREATE}, headers={"accept": accept})
+def test_a_mutation_by_get_does_nothing(user: Client, thread: Titled, accept: str) -> None:
+    response = user.get("/graphql", params={"query": thread.rename()}, headers={"accept": accept})
     assert refused(response, 405) == "BAD_USER_INPUT"
     assert response.headers["allow"] == "POST"
-    assert titles(user) == []
+    assert thread.title == "as it was"
 
 
-def test_a_mutation_beside_a_query_in_a_get_does_nothing(user: Client) -> None:
-    query = CREATE.replace("mutation", "mutation Change") + " query Look { __typename }"
-    params = {"query": query, "operationName": "Change"}
+def test_a_mutation_beside_a_query_in_a_get_does_nothing(user: Client, thread: Titled) -> None:
+    query = thread.rename() + " query Look { __typename }"
+    params = {"query": query, "operationName": "Rename"}
     assert refused(user.get("/graphql", params=params), 405) == "BAD_USER_INPUT"
     assert user.get("/graphql", params={**params, "operationName": "Look"}).status_code == 200
-    assert titles(user) == []
+    assert thread.title == "as it was"
 
 
 @pytest.mark.parametrize(
@@ -226,23 +246,20 @@ def test_a_batch_is_answered_in_its_order(user: Client) -> None:
     assert (third["data"], codes(third)) == (None, ["BAD_USER_INPUT"])
 
 
-def test_changes_of_a_batch_are_made_one_after_another(user: Client) -> None:
-    response = batch(
-        user, *[f'mutation {{ createThread(input: {{title: "{n}"}}) {{ __typename }} }}' for n in "123"]
-    )
-    assert [answer["data"]["createThread"]["__typename"] for answer in response.json()] == [
-        "CreateThreadSuccess"
-    ] * 3
-    assert titles(user) == ["3", "2", "1"]
+def test_changes_of_a_batch_are_made_one_after_another(user: Client, thread: Titled) -> None:
+    response = batch(user, *map(thread.rename, ("first", "second", "third")))
+    made = [answer["data"]["updateThread"]["__typename"] for answer in response.json()]
+    assert made == ["UpdateThreadSuccess"] * 3
+    assert thread.title == "third"
 
 
 @pytest.mark.parametrize("size", [0, 6, 100])
-def test_a_batch_of_another_size_is_refused_whole(user: Client, size: int) -> None:
-    assert refused(batch(user, *[CREATE] * size), 400) == "BAD_USER_INPUT"
-    assert titles(user) == []
+def test_a_batch_of_another_size_is_refused_whole(user: Client, thread: Titled, size: int) -> None:
+    assert refused(batch(user, *[thread.rename()] * size), 400) == "BAD_USER_INPUT"
+    assert thread.title == "as it was"
 
 
-def test_a_batch_costs_what_its_operations_cost_together(user: Client) -> None:
+def test_a_batch_costs_what_its_operations_cost_together(user: Client, thread: Titled) -> None:
     query = "{ threads(first: 100) { nodes { messages(first: 30) { nodes { id } } } } }"
     cost: int = post(user, {"query": query}).json()["extensions"]["cost"]["requested"]
     limit: int = post(user, {"query": query}).json()["extensions"]["cost"]["limit"]
@@ -250,26 +267,29 @@ def test_a_batch_costs_what_its_operations_cost_together(user: Client) -> None:
     assert 1 < most < 5
 
     assert len(batch(user, *[query] * most).json()) == most
-    answer = batch(user, CREATE, *[query] * (most + 1)).json()
+    answer = batch(user, thread.rename(), *[query] * (most + 1)).json()
     assert codes(answer) == ["QUERY_TOO_COMPLEX"]
     assert answer["errors"][0]["extensions"]["cost"]["requested"] > limit
-    assert titles(user) == []
+    assert thread.title == "as it was"
 
 
-def test_a_batch_cannot_subscribe(user: Client) -> None:
+def test_a_batch_cannot_subscribe(user: Client, thread: Titled) -> None:
     for accept in ("*/*", URQL):
-        assert refused(batch(user, CREATE, THREADS, accept=accept), 400) == "BAD_USER_INPUT"
-    assert refused(batch(user, CREATE, CREATE, accept="text/event-stream"), 406) == "BAD_USER_INPUT"
-    assert titles(user) == []
+        assert refused(batch(user, thread.rename(), THREADS, accept=accept), 400) == "BAD_USER_INPUT"
+    assert (
+        refused(batch(user, thread.rename(), thread.rename(), accept="text/event-stream"), 406)
+        == "BAD_USER_INPUT"
+    )
+    assert thread.title == "as it was"
 
 
 def test_a_batch_by_get_is_none(user: Client) -> None:
     assert user.get("/graphql", params={"query": [VALID, VALID]}).json()["data"] == {"__typename": "Query"}
 
 
-def test_batches_can_be_switched_off(tmp_path: Any) -> None:
-    with ServerProcess(tmp_path, "http://127.0.0.1:9", {"CHAT_GRAPHQL_MAX_BATCH": "1"}) as server:
-        with server.client() as client:
-            response = post(client, [{"query": VALID}] * 2)
-            assert refused(response, 400) == "BAD_USER_INPUT"
-            assert "CHAT_GRAPHQL_MAX_BATCH" in response.text
+def test_batches_can_be_switched_off(tmp_path: Path) -> None:
+    with LabServer(tmp_path, graphql_max_batch=1) as lab, lab.client() as client:
+        response = post(client, [{"query": VALID}] * 2)
+        assert refused(response, 400) == "BAD_USER_INPUT"
+        assert "CHAT_GRAPHQL_MAX_BATCH" in response.text
+        assert post(client, [{"query": VALID}]).json() == [post(client, {"query": VALID}).json()]
