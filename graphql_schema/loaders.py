@@ -10,7 +10,7 @@ from strawberry.dataloader import DataLoader
 from core.context import Context
 from core.db import records
 from core.db.keyset import Slice, Window
-from core.resolvers import messages, nodes, provider_threads, runs, threads, users
+from core.resolvers import messages, nodes, provider_threads, runs, threads
 
 Item = TypeVar("Item")
 
@@ -32,7 +32,6 @@ class Loaders:
         self.threads = self._by_id(threads.threads_by_id)
         self.messages = self._by_id(messages.messages_by_id)
         self.runs = self._by_id(runs.runs_by_id)
-        self.users = self._by_id(users.users_by_id)
         self.nodes = self._by_id(nodes.find_nodes, largest=nodes.MOST_IDS)
         self.active_runs = self._by_id(runs.active_runs)
         self._provider_threads: dict[str, DataLoader[UUID, records.ProviderThread | None]] = {}

@@ -7,6 +7,7 @@ from uuid import UUID
 import strawberry
 from strawberry import UNSET
 
+from core import errors
 from core.db import records
 from core.db.keyset import Window
 from core.resolvers import auth, users
@@ -145,8 +146,10 @@ class UserQuery:
         info: Info,
         id: Annotated[UUID, strawberry.argument(description="The account's id.")],  # noqa: A002
     ) -> User | None:
-        found = await info.context.loaders.users.load(id)
-        return User.of(found) if found is not None else None
+        try:
+            return User.of(await users.get_user(info.context.core, id))
+        except errors.UserNotFound:
+            return None
 
     @strawberry.field(description="All accounts by username; for administrators only.", directives=[PAGE])
     async def users(

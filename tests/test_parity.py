@@ -20,8 +20,8 @@ GRAPHQL_ONLY = {
     "changes.follow_threads": "REST has no stream of threads",
     "changes.threads_cursor": "goes with it",
     "users.list_users": "the contract has no management of accounts beyond registering",
+    "users.get_user": "as above",
     "users.update_user": "as above",
-    "users.users_by_id": "a batched read",
     "nodes.find_nodes": "Relay's own",
     "regenerating.regenerate": "the contract sends a question again instead",
     "threads.slice_threads": "REST lists by page numbers",
@@ -49,7 +49,7 @@ REST_ONLY = {
 }
 
 # Steps that doors take; neither API goes through them itself.
-INNER = {"bearers.bearer_of", "uploads.keep_files"}
+INNER = {"bearers.bearer_of", "uploads.keep_files", "users.users_by_id"}
 
 
 def doors() -> Iterator[str]:

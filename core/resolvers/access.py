@@ -82,7 +82,7 @@ def check_json(field: str, value: dict[str, Any] | None) -> None:
     """Raise `InvalidInput` for what JSON cannot say: NaN, half a surrogate pair, endless depth."""
     try:
         json.dumps(value, allow_nan=False, ensure_ascii=False).encode()
-    except (ValueError, RecursionError):
+    except (ValueError, TypeError, RecursionError):
         raise InvalidInput(field, f"{field} must be an object of plain JSON values") from None
     if is_too_deep(value):
         raise InvalidInput(field, f"{field} must be nested at most {DEEPEST_JSON} deep")
