@@ -104,8 +104,6 @@ class EventStream:
             async with aclosing(await begin()) as events:
                 async for event in events:
                     await self._waiting.put(_response(operation_id, event.payload))
-                    # A source that always has more would else never let the loop see that the client left.
-                    await asyncio.sleep(0)
         except Rejected as error:
             await self._waiting.put(_response(operation_id, error.payload))
         except Exception as error:  # noqa: BLE001 - the operation ends here, and says so

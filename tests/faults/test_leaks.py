@@ -22,7 +22,8 @@ from tests.servers import ServerProcess
 
 TIMES = 100
 PLACES = 8
-SEND = "mutation ($input: SendMessageInput!) { sendMessage(input: $input) { run { id } } }"
+SEND = """mutation ($input: SendMessageInput!) {
+  sendMessage(input: $input) { ... on SendMessageSuccess { run { id } } } }"""
 
 
 @pytest.fixture(scope="module")

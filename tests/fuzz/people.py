@@ -9,7 +9,7 @@ from tests.fuzz.knowledge import Ids
 from tests.graphql.clients import data
 from tests.servers import PASSWORD, ServerProcess
 
-THREADS = 3
+THREADS = 2
 
 _CURSORS = """
 query Cursors($run: UUID!) {

@@ -10,46 +10,32 @@ from tests.fuzz.people import Person, all_ids, belongings, errors_logged
 from tests.fuzz.schemathesis_process import ROOT, run_schemathesis
 from tests.servers import ServerProcess
 
-pytestmark = pytest.mark.timeout(300)
-
 NAMED_BY_PATHS = ("thread", "message", "run", "file")
 
 
+@pytest.mark.timeout(300)
 def test_each_request_is_answered_as_described_and_with_own_data_only(
     fuzzed: ServerProcess, alice: Person, bob: Person, leaver: str, tmp_path: Path
 ) -> None:
-    check(fuzzed, alice, bob, tmp_path, phases="coverage,fuzzing", logout_token=leaver)
-
-
-def test_each_sequence_is_answered_as_described_and_with_own_data_only(
-    fuzzed: ServerProcess, alice: Person, bob: Person, tmp_path: Path
-) -> None:
-    check(fuzzed, alice, bob, tmp_path, phases="stateful", logout_token="none")
-
-
-def check(
-    server: ServerProcess, alice: Person, bob: Person, directory: Path, *, phases: str, logout_token: str
-) -> None:
-    """Generate Alice's requests, and see that Bob's data is neither shown nor changed."""
-    before = belongings(server, bob)
+    before = belongings(fuzzed, bob)
     ids = all_ids(alice, bob)
 
     run_schemathesis(
         "rest.toml",
         str(ROOT / "openapi.json"),
-        f"--url={server.url}",
-        f"--phases={phases}",
-        directory=directory,
+        f"--url={fuzzed.url}",
+        "--phases=coverage,fuzzing,stateful",
+        directory=tmp_path,
         environment={
-            **hand_over(directory, ids, bob.marker),
-            "FUZZ_AUTH": str(auth_file(directory, alice=alice, bob=bob)),
-            "FUZZ_LOGOUT_TOKEN": logout_token,
+            **hand_over(tmp_path, ids, bob.marker),
+            "FUZZ_AUTH": str(auth_file(tmp_path, alice=alice, bob=bob)),
+            "FUZZ_LOGOUT_TOKEN": leaver,
         },
         dictionaries={kind: ids[kind] for kind in NAMED_BY_PATHS},
     )
 
-    assert belongings(server, bob) == before
-    assert errors_logged(server) == []
+    assert belongings(fuzzed, bob) == before
+    assert errors_logged(fuzzed) == []
 
 
 def auth_file(directory: Path, **people: Person) -> Path:

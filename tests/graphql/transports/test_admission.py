@@ -3,6 +3,8 @@
 import itertools
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, suppress
+from pathlib import Path
+from socket import SHUT_RDWR
 
 import httpx
 import pytest
@@ -10,6 +12,7 @@ from websockets.exceptions import ConnectionClosed
 
 from tests.clients import Client
 from tests.conftest import unique
+from tests.graphql.transports.lab import SOURCES, LabServer
 from tests.graphql.transports.wire import (
     EVENT_STREAM,
     MULTIPART,
@@ -228,3 +231,30 @@ def test_one_shared_stream_has_so_many_operations(users: list[Client]) -> None:
         assert refused(stream.start("{ __typename }", "more"), 429) == "TOO_MANY_OPERATIONS"
         assert stream.stop("0").status_code == 200
         assert stream.start("{ __typename }", "more").status_code == 202
+
+
+# Clients that do not read
+
+
+def test_a_socket_whose_client_does_not_hear_of_its_end_keeps_its_place(tmp_path: Path) -> None:
+    name = unique("deaf")
+    with LabServer(tmp_path, graphql_max_connections_per_address=1) as lab, lab.client() as client:
+        with socket(client, compression=None, max_queue=1) as connection:
+            connection.subscribe(f'subscription {{ loads(name: "{name}") }}')
+            assert SOURCES.wait_for_living(name, 1)
+            wait_until_blocked(client, name)
+            connection.send("no JSON")
+            assert SOURCES.wait_for_living(name, 0)
+            assert refused(client.put("/graphql"), 429) == "TOO_MANY_CONNECTIONS"
+            connection.connection.socket.shutdown(SHUT_RDWR)
+        while client.put("/graphql").status_code == 429:
+            pass  # until the server has noticed
+
+
+def wait_until_blocked(client: Client, name: str) -> None:
+    """Wait until the source gives no more, although others get their turns."""
+    given, unchanged = -1, 0
+    while unchanged < 50:
+        assert client.post("/graphql", json={"query": "{ __typename }"}).status_code == 200
+        unchanged = unchanged + 1 if SOURCES.given[name] == given else 0
+        given = SOURCES.given[name]

@@ -24,7 +24,7 @@ Compression = Literal["deflate"] | None
 
 # What only an implementation in Python would say.
 _FOREIGN_WORDS = re.compile(
-    r"Traceback|<class|instance>|NoneType|\b(None|True|False|str|int|dict)\b|msgspec|starlette|Exception"
+    r"Traceback|<class|instance>|NoneType|\b(None|True|False|str|int|dict)\b|msgspec|starlette|Exception|encountered|Exceeds"
 )
 
 
