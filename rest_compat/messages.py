@@ -116,7 +116,7 @@ class MessageChangeBody(Body):
     status: MessageStatus | None = None
     text: str | None = None
     error_code: str | None = None
-    tokens_count: int | None = None
+    tokens_count: Annotated[int | None, Field(ge=0, le=messages.MOST_TOKENS)] = None
 
 
 @router.get("")

@@ -12,8 +12,8 @@ from uuid import UUID
 
 from graphql_schema.operations import Event, Payload, Rejected, unexpected
 from graphql_schema.transports.admission import TOO_MANY_OPERATIONS
+from graphql_schema.transports.decoding import BadRequest
 from graphql_schema.transports.encoding import encode
-from graphql_schema.transports.requests import BadRequest
 from graphql_schema.transports.streaming import cancelled
 
 CONTENT_TYPE = "text/event-stream; charset=utf-8"

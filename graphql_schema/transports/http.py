@@ -12,9 +12,9 @@ from graphql_schema.context import GraphQLContext
 from graphql_schema.operations import Operation, OperationRequest, Operations, Payload, Rejected
 from graphql_schema.transports import negotiation, requests
 from graphql_schema.transports.admission import Admission
+from graphql_schema.transports.decoding import BadRequest
 from graphql_schema.transports.encoding import encode
 from graphql_schema.transports.negotiation import Format, MediaRange
-from graphql_schema.transports.requests import BadRequest
 from graphql_schema.transports.responses import (
     STREAMS,
     context_of,
@@ -53,8 +53,7 @@ class HttpTransport:
         if self._shared_streams.takes(request):
             return await self._shared_streams.handle(request)
         if request.method == "POST":
-            most = services_of(request).settings.graphql_max_batch
-            asked = await requests.read_post(request, most=most)
+            asked = await requests.read_post(request, services_of(request).settings)
         elif request.method == "GET":
             asked = requests.read_get(request)
         else:

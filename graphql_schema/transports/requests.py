@@ -4,7 +4,6 @@ https://graphql.github.io/graphql-over-http/draft/
 https://github.com/jaydenseric/graphql-multipart-request-spec
 """
 
-import re
 from typing import Any
 
 import msgspec
@@ -14,10 +13,11 @@ from starlette.formparsers import MultiPartException
 from starlette.requests import ClientDisconnect, Request
 
 from core.plain import is_too_deep
+from core.settings import Settings
 from graphql_schema.context import bearer_token
-from graphql_schema.errors import BAD_USER_INPUT
 from graphql_schema.operations import OperationRequest
 from graphql_schema.transports import negotiation
+from graphql_schema.transports.decoding import BadRequest, check_size, decoded, malformed
 
 MOST_FILES = 100
 FORM = "multipart/form-data"
@@ -28,18 +28,6 @@ PREFLIGHTED = (
     "x-apollo-operation-name",
     "x-graphql-event-stream-token",
 )
-
-
-class BadRequest(Exception):
-    """The request is none that this API takes; the sentence says what to change."""
-
-    def __init__(
-        self, status: int, message: str, headers: dict[str, str] | None = None, *, code: str = BAD_USER_INPUT
-    ) -> None:
-        super().__init__(message)
-        self.status = status
-        self.headers = headers or {}
-        self.code = code
 
 
 class _Body(msgspec.Struct, rename="camel"):
@@ -64,9 +52,6 @@ class _Body(msgspec.Struct, rename="camel"):
         )
 
 
-_JSON_NAMES = {"str": "string", "int": "number", "float": "number", "bool": "boolean"}
-_TYPE_NAMES = re.compile(rf"\b({'|'.join(_JSON_NAMES)})\b")
-
 _decode_body = msgspec.json.Decoder(_Body | list[_Body]).decode
 _decode_map = msgspec.json.Decoder(dict[str, list[str]]).decode
 _decode_object = msgspec.json.Decoder(dict[str, Any] | None).decode
@@ -77,28 +62,31 @@ def convert_request(value: object) -> OperationRequest:
     try:
         return msgspec.convert(value, _Body).request()
     except msgspec.ValidationError as error:
-        raise BadRequest(400, _sentence(error)) from None
+        raise malformed(error) from None
 
 
-async def read_post(request: Request, *, most: int) -> OperationRequest | list[OperationRequest]:
-    """The operation of a POST, or up to `most` of a batch. Raises `BadRequest`."""
+async def read_post(request: Request, settings: Settings) -> OperationRequest | list[OperationRequest]:
+    """The operation of a POST, or those of a batch. Raises `BadRequest`."""
     content_type = negotiation.media_type(request.headers.get("content-type"))
     if content_type.media_type == negotiation.JSON:
         if content_type.parameters.get("charset", "utf-8").lower() not in ("utf-8", "utf8"):
             raise BadRequest(415, "The body must be JSON in UTF-8")
-        decoded: _Body | list[_Body] = _decoded(_decode_body, await _body(request))
+        content = await _body(request)
+        check_size(content, settings)
+        found: _Body | list[_Body] = decoded(_decode_body, content)
     elif content_type.media_type == FORM:
         if not was_preflighted(request.headers):
             raise BadRequest(400, "Send the header `GraphQL-Require-Preflight: 1` with multipart requests")
-        decoded = await _form_body(request)
+        found = await _form_body(request, settings)
     else:
         accepted = {"Accept-Post": f"{negotiation.JSON}, {FORM}"}
         raise BadRequest(415, "Send the body as application/json or multipart/form-data", accepted)
-    if not isinstance(decoded, list):
-        return decoded.request()
-    if not 0 < len(decoded) <= most:
+    if not isinstance(found, list):
+        return found.request()
+    most = settings.graphql_max_batch
+    if not 0 < len(found) <= most:
         raise BadRequest(400, f"A batch must hold 1 to {most} operations (CHAT_GRAPHQL_MAX_BATCH)")
-    return [body.request() for body in decoded]
+    return [body.request() for body in found]
 
 
 def read_get(request: Request) -> OperationRequest:
@@ -109,8 +97,8 @@ def read_get(request: Request) -> OperationRequest:
     body = _Body(
         query=query.get("query"),
         operation_name=query.get("operationName"),
-        variables=_decoded(_decode_object, query.get("variables") or "null"),
-        extensions=_decoded(_decode_object, query.get("extensions") or "null"),
+        variables=decoded(_decode_object, query.get("variables") or "null"),
+        extensions=decoded(_decode_object, query.get("extensions") or "null"),
         document_id=query.get("documentId"),
     )
     return body.request()
@@ -134,10 +122,10 @@ async def _body(request: Request) -> bytes:
         raise BadRequest(400, "The request ended before its body did") from None
 
 
-async def _form_body(request: Request) -> _Body | list[_Body]:
+async def _form_body(request: Request, settings: Settings) -> _Body | list[_Body]:
     """The operations of a multipart request, with their files put where its map says."""
     try:
-        form = await request.form(max_files=MOST_FILES, max_fields=2, max_part_size=_largest_part(request))
+        form = await request.form(max_files=MOST_FILES, max_fields=2, max_part_size=settings.max_body_bytes)
     except (MultiPartException, HTTPException):
         raise BadRequest(400, "The multipart body is malformed, or has too many parts") from None
     except ClientDisconnect:
@@ -145,14 +133,16 @@ async def _form_body(request: Request) -> _Body | list[_Body]:
     operations, files_map = form.get("operations"), form.get("map")
     if not isinstance(operations, str) or not isinstance(files_map, str):
         raise BadRequest(400, "A multipart request needs the fields `operations` and `map`, then its files")
-    decoded = _decoded(msgspec.json.decode, operations)
-    if is_too_deep(decoded):
+    for text in (operations, files_map):
+        check_size(text.encode(), settings)
+    found = decoded(msgspec.json.decode, operations)
+    if is_too_deep(found):
         raise BadRequest(400, "`operations` is nested too deeply")
-    _put_files(decoded, _decoded(_decode_map, files_map), form)
+    _put_files(found, decoded(_decode_map, files_map), form)
     try:
-        return msgspec.convert(decoded, _Body | list[_Body])
+        return msgspec.convert(found, _Body | list[_Body])
     except msgspec.ValidationError as error:
-        raise BadRequest(400, _sentence(error)) from None
+        raise malformed(error) from None
 
 
 def _put_files(operations: Any, files_map: dict[str, list[str]], form: FormData) -> None:
@@ -190,22 +180,3 @@ def _key(target: Any, name: str) -> Any:
     if not (name.isascii() and name.isdigit()):  # Python would count -1 from the end
         raise ValueError(name)
     return int(name)
-
-
-def _largest_part(request: Request) -> int:
-    limit: int = request.app.state.services.settings.max_body_bytes
-    return limit
-
-
-def _decoded(decode: Any, payload: bytes | str) -> Any:
-    try:
-        return decode(payload)
-    except msgspec.ValidationError as error:
-        raise BadRequest(400, _sentence(error)) from None
-    except (msgspec.DecodeError, RecursionError, UnicodeError):
-        raise BadRequest(400, "This must be JSON in UTF-8, nested not too deeply") from None
-
-
-def _sentence(error: msgspec.ValidationError) -> str:
-    # msgspec's words are for callers: which place, and which type it should have; but its names are Python's.
-    return "Malformed request: " + _TYPE_NAMES.sub(lambda name: _JSON_NAMES[name[0]], str(error))

@@ -14,9 +14,9 @@ from graphql_schema.context import GraphQLContext
 from graphql_schema.operations import Operations, Rejected
 from graphql_schema.transports import event_streams, negotiation, requests
 from graphql_schema.transports.admission import Admission
+from graphql_schema.transports.decoding import BadRequest
 from graphql_schema.transports.encoding import encode
 from graphql_schema.transports.event_streams import EventStream, EventStreams
-from graphql_schema.transports.requests import BadRequest
 from graphql_schema.transports.responses import context_of, services_of
 from graphql_schema.transports.streaming import StreamResponse, begin, token_ending_or_shutdown
 
@@ -73,8 +73,7 @@ class SharedStreams:
         )
 
     async def _start(self, request: Request, context: GraphQLContext, stream: EventStream) -> Response:
-        most = services_of(request).settings.graphql_max_batch
-        asked = await requests.read_post(request, most=most)
+        asked = await requests.read_post(request, services_of(request).settings)
         if isinstance(asked, list):
             raise BadRequest(400, "A stream takes one operation a request")
         operation_id = asked.extensions.get("operationId")

@@ -22,8 +22,9 @@ from graphql_schema.errors import refusal, told
 from graphql_schema.operations import OperationRequest, Operations, Payload, Rejected, unexpected
 from graphql_schema.transports.admission import TOO_MANY_OPERATIONS, Admission, TooManyConnections
 from graphql_schema.transports.close_codes import CloseCode
+from graphql_schema.transports.decoding import BadRequest, check_size
 from graphql_schema.transports.encoding import encode
-from graphql_schema.transports.requests import BadRequest, convert_request
+from graphql_schema.transports.requests import convert_request
 from graphql_schema.transports.streaming import begin, cancelled, first_of, token_end
 
 SUBPROTOCOL = "graphql-transport-ws"
@@ -240,7 +241,10 @@ class _Session:
         if text is None:
             raise Closing(CloseCode.BAD_REQUEST, "Messages must be text")
         try:
+            check_size(text.encode(), self._services.settings)
             message = msgspec.json.decode(text)
+        except BadRequest as error:
+            raise Closing(CloseCode.BAD_REQUEST, str(error)) from None
         except (msgspec.DecodeError, RecursionError, UnicodeError):
             raise Closing(CloseCode.BAD_REQUEST, "Messages must be JSON") from None
         if not isinstance(message, dict) or not isinstance(message.get("type"), str):

@@ -26,6 +26,8 @@ from tests.servers import SECRET, START_SECONDS
 
 HUSH = "what nobody may hear"
 LOAD = "x" * 65536
+# What may be under way to a client that does not read: mostly what the kernel keeps for both ends.
+MOST_UNDER_WAY = 32 * 2**20
 
 
 class Sources:
@@ -112,6 +114,17 @@ class Subscription:
     @strawberry.subscription
     async def refused(self) -> AsyncGenerator[int, None]:
         raise RuntimeError(HUSH)
+
+
+def wait_until_blocked(client: Client, name: str) -> None:
+    """Wait until the source of loads gives no more, although it has its turns; it may not give much."""
+    given, unchanged = -1, 0
+    while unchanged < 50:
+        # Whoever asks gives the source a turn: if it were not waiting, it would go on.
+        assert client.post("/graphql", json={"query": "{ __typename }"}).status_code == 200
+        unchanged = unchanged + 1 if SOURCES.given[name] == given else 0
+        given = SOURCES.given[name]
+        assert given * len(LOAD) < MOST_UNDER_WAY
 
 
 class LabServer:

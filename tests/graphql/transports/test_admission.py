@@ -12,7 +12,7 @@ from websockets.exceptions import ConnectionClosed
 
 from tests.clients import Client
 from tests.conftest import unique
-from tests.graphql.transports.lab import SOURCES, LabServer
+from tests.graphql.transports.lab import SOURCES, LabServer, wait_until_blocked
 from tests.graphql.transports.wire import (
     EVENT_STREAM,
     MULTIPART,
@@ -249,12 +249,3 @@ def test_a_socket_whose_client_does_not_hear_of_its_end_keeps_its_place(tmp_path
             connection.connection.socket.shutdown(SHUT_RDWR)
         while client.put("/graphql").status_code == 429:
             pass  # until the server has noticed
-
-
-def wait_until_blocked(client: Client, name: str) -> None:
-    """Wait until the source gives no more, although others get their turns."""
-    given, unchanged = -1, 0
-    while unchanged < 50:
-        assert client.post("/graphql", json={"query": "{ __typename }"}).status_code == 200
-        unchanged = unchanged + 1 if SOURCES.given[name] == given else 0
-        given = SOURCES.given[name]

@@ -9,7 +9,7 @@ import pytest
 
 from tests.clients import Client
 from tests.conftest import unique
-from tests.graphql.transports.lab import LOAD, SOURCES, LabServer
+from tests.graphql.transports.lab import SOURCES, LabServer, wait_until_blocked
 from tests.graphql.transports.wire import (
     EVENT_STREAM,
     MULTIPART,
@@ -23,8 +23,6 @@ from tests.graphql.transports.wire import (
 )
 
 FIELDS = ["ticks", "loads", "silence"]
-# What may be under way: mostly what the kernel keeps for both ends.
-MOST_UNDER_WAY = 32 * 2**20
 
 
 def subscription(field: str, name: str) -> str:
@@ -130,11 +128,5 @@ def test_a_source_waits_for_a_client_that_does_not_read(lab: LabServer, slow: ob
     with lab.client() as client:
         with slow(accept, lab, client, subscription("loads", name)):
             assert SOURCES.wait_for_living(name, 1)
-            given, unchanged = -1, 0
-            while unchanged < 50:
-                # Whoever asks gives the source a turn: if it were not waiting, it would go on.
-                assert client.post("/graphql", json={"query": "{ __typename }"}).status_code == 200
-                unchanged = unchanged + 1 if SOURCES.given[name] == given else 0
-                given = SOURCES.given[name]
-                assert given * len(LOAD) < MOST_UNDER_WAY
+            wait_until_blocked(client, name)
         assert SOURCES.wait_for_living(name, 0)

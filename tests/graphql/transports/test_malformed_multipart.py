@@ -1,5 +1,6 @@
 """Multipart requests: files put where their map says, and everything else refused with 400."""
 
+import gc
 import json
 import re
 from typing import Any
@@ -8,6 +9,7 @@ import httpx
 import pytest
 
 from tests.clients import Client
+from tests.graphql.transports.lab import LabServer
 from tests.graphql.transports.wire import PREFLIGHT, codes, refused
 
 pytestmark = pytest.mark.usefixtures("no_faults")
@@ -166,6 +168,15 @@ def test_too_many_parts_are_400(user: Client) -> None:
     fields = {"operations": OPERATIONS, "map": "{}", **{f"field{number}": "x" for number in range(1000)}}
     response = user.post("/graphql", data=fields, files={"0": FILE}, headers=PREFLIGHT)
     assert refused(response, 400) == "BAD_USER_INPUT"
+
+
+def test_a_large_file_is_let_go(lab: LabServer) -> None:
+    """It is kept on disk: one that is forgotten warns when it is collected, and warnings are errors."""
+    large = {"0": ("large.bin", b"x" * 2 * 2**20)}
+    with lab.client() as client:
+        for files_map in ({"0": ["variables.file"]}, {"0": ["variables.other"]}):
+            assert form(client, files_map=files_map, files=large).status_code in (200, 400)
+    gc.collect()
 
 
 def part(disposition: str, body: str = "{}") -> str:

@@ -43,6 +43,8 @@ def test_a_document_is_known_by_its_hash_once_it_was_sent(user: Client, text: st
             "PersistedQueryNotFound",
         )
         assert codes(unknown.json()) == ["PERSISTED_QUERY_NOT_FOUND"]
+        # Who does not ask for it is not remembered.
+        assert "data" in post(user, {"query": text}).json()
     assert "data" in post(user, apq(text, query=text), **ACCEPT).json()
 
     hit = post(user, apq(text, variables={"first": 1}, operationName="Named"), **ACCEPT)

@@ -1,6 +1,7 @@
 """graphql-sse by its PROTOCOL.md, one stream for many operations: PUT, GET, POST, DELETE."""
 
 import json
+import socket as sockets
 from collections.abc import Callable
 from pathlib import Path
 
@@ -198,6 +199,24 @@ def test_all_operations_end_with_their_stream(lab: LabServer) -> None:
         for name in names:
             assert SOURCES.wait_for_living(name, 0)
         assert refused(start(client, stream.token, "{ __typename }"), 404) == "BAD_USER_INPUT"
+
+
+def test_an_operation_that_arrives_as_its_stream_ends_does_not_begin(lab: LabServer) -> None:
+    name = unique("late")
+    query = f'subscription {{ silence(name: "{name}") }}'
+    body = json.dumps({"query": query, "extensions": {"operationId": "late"}}).encode()
+    with lab.client() as client, sockets.create_connection(("127.0.0.1", lab.port), timeout=10) as late:
+        with shared_stream(client) as stream:
+            head = f"POST /graphql HTTP/1.1\r\nHost: x\r\n{STREAM_TOKEN}: {stream.token}\r\n"
+            head += f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\n"
+            late.sendall(f"{head}Expect: 100-continue\r\n\r\n".encode())
+            # The request has found its stream, and waits for its body.
+            assert late.recv(1000).startswith(b"HTTP/1.1 100 ")
+        while start(client, stream.token, "{ __typename }").status_code != 404:
+            pass  # until the server has noticed
+        late.sendall(body)
+        assert late.recv(1000).startswith(b"HTTP/1.1 404 ")
+    assert SOURCES.living[name] == 0
 
 
 def test_a_silent_stream_says_that_it_is_there(tmp_path: Path) -> None:

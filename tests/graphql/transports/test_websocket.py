@@ -1,7 +1,6 @@
 """graphql-transport-ws, by its PROTOCOL.md."""
 
 import json
-from collections.abc import Callable
 
 import pytest
 
@@ -230,14 +229,6 @@ def test_a_complete_that_comes_late_is_ignored(user: Client) -> None:
         connection.send({"id": "1", "type": "complete"})
         connection.send({"type": "ping"})
         assert connection.receive() == {"type": "pong"}
-
-
-def test_no_operation_begins_with_a_token_that_counts_no_more(new_user: Callable[..., Client]) -> None:
-    owner = new_user()
-    with socket(owner) as connection:
-        assert owner.post("/api/auth/logout").status_code == 204
-        connection.subscribe("{ __typename }")
-        assert connection.closed()[0] == 4403
 
 
 def test_what_one_socket_does_another_hears(user: Client) -> None:
