@@ -50,6 +50,11 @@ def status_of(client: httpx.Client, path: str) -> int:
         return REFUSED
 
 
+def stored_files(server: ServerProcess) -> int:
+    """How many attachments are stored."""
+    return sum(file.is_file() for file in (server.directory / "storage").rglob("*"))
+
+
 def begin_to_stop(server: ServerProcess, client: Client) -> None:
     """SIGTERM, and return once the server takes no new work."""
     server.send_signal(signal.SIGTERM)
@@ -158,11 +163,13 @@ def test_a_send_that_is_being_stored_is_still_answered(
     with patient.admin() as client, ThreadPoolExecutor(1) as pool:
         thread_id = client.new_thread()["id"]
         path = patient.directory / "app.db"
+        before = stored_files(patient)
         with closing(sqlite3.connect(path, isolation_level=None)) as other:
             other.execute("BEGIN IMMEDIATE")
-            send = pool.submit(client.send_message, thread_id, model=model)
-            for _ in range(10):
-                client.get("/api/auth/me")  # by now the send waits for the lock
+            file = {"filename": "a.txt", "data_base64": "aGVsbG8="}
+            send = pool.submit(client.send_message, thread_id, model=model, attachments=[file])
+            # Its file is stored last before the message is: now the send waits for the lock.
+            poll(lambda: stored_files(patient) > before, "the send has not come")
             begin_to_stop(patient, client)
             other.execute("ROLLBACK")
 
