@@ -3,7 +3,7 @@
 import base64
 import binascii
 from collections.abc import Awaitable, Callable, Sequence
-from typing import Annotated, Generic, Self, TypeVar
+from typing import Annotated, Any, Generic, Self, TypeVar
 from uuid import UUID
 
 import strawberry
@@ -69,8 +69,9 @@ class Connection(Generic[Node]):
         nodes: Sequence[Node],
         cursor_of: Callable[[Record], Cursor],
         count: Callable[[], Awaitable[int]],
+        **more: Any,
     ) -> Self:
-        """The page of `found`, whose items are shown as `nodes`."""
+        """The page of `found`, whose items are shown as `nodes`; `more` is what else it tells."""
         edges = [
             Edge(node=node, cursor=cursor_of(item)) for node, item in zip(nodes, found.items, strict=True)
         ]
@@ -80,7 +81,7 @@ class Connection(Generic[Node]):
             start_cursor=edges[0].cursor if edges else None,
             end_cursor=edges[-1].cursor if edges else None,
         )
-        return cls(edges=edges, nodes=list(nodes), page_info=page_info, count=count)
+        return cls(edges=edges, nodes=list(nodes), page_info=page_info, count=count, **more)
 
 
 def window(

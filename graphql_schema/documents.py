@@ -78,11 +78,6 @@ class Documents:
         self._known: RecentlyUsed[Document] = RecentlyUsed(KNOWN_CHARACTERS)
         self._persisted: RecentlyUsed[str] = RecentlyUsed(PERSISTED_CHARACTERS)
 
-    @property
-    def are_listed(self) -> bool:
-        """Whether only documents of a list may be used."""
-        return self._allowed is not None
-
     def is_allowed(self, text: str) -> bool:
         """Whether this text may be used."""
         return self._allowed is None or digest(text) in self._allowed

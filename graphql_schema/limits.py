@@ -33,8 +33,8 @@ _BILLION = 10**9
 class Limits:
     """What one document may ask for at most.
 
-    `check_document` enforces all but three: `max_tokens` and `max_errors` are arguments of graphql-core's
-    `parse` and `validate`, and `max_cost` is compared with what `costs` computes.
+    `check_document` enforces all but two: `max_tokens` and `max_errors` are arguments of graphql-core's
+    `parse` and `validate`.
     """
 
     max_tokens: int = 2000
@@ -46,7 +46,6 @@ class Limits:
     max_root_fields: int = 20
     max_field_pairs: int = 10_000
     max_errors: int = 10
-    max_cost: int = 10_000
 
 
 def check_document(document: DocumentNode, limits: Limits) -> list[GraphQLError]:

@@ -224,14 +224,8 @@ class ThreadQuery:
             )
             return one.total or 0
 
-        page = Connection.of(found, [Thread.of(item) for item in found.items], _thread_cursor, count)
-        return ThreadConnection(
-            edges=page.edges,
-            nodes=page.nodes,
-            page_info=page.page_info,
-            count=count,
-            changes_cursor=Cursor(changes_cursor),
-        )
+        nodes = [Thread.of(item) for item in found.items]
+        return ThreadConnection.of(found, nodes, _thread_cursor, count, changes_cursor=Cursor(changes_cursor))
 
     @strawberry.field(description="A thread of the caller's; null if there is none, or if it is deleted.")
     async def thread(

@@ -3,19 +3,29 @@
 import importlib.util
 import os
 import queue
+import signal
 import socket
 import subprocess
 import tempfile
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
+from core.db.migrate import migrate
 from tests.processes import end_with_parent
 
 NOBODY = 65534
 READY = "database system is ready to accept connections"
+
+
+@contextmanager
+def migrated(engine: str, directory: Path) -> Iterator[str]:
+    """The URL of an empty database with all tables, on `sqlite` (a file in `directory`) or `postgresql`."""
+    with postgresql() if engine == "postgresql" else nullcontext(f"sqlite:///{directory / 'app.db'}") as url:
+        migrate(url)
+        yield url
 
 
 @contextmanager
@@ -60,7 +70,9 @@ def postgresql() -> Iterator[str]:
             assert ready.get(timeout=30)
             yield f"postgresql://postgres@127.0.0.1:{port}/postgres"
         finally:
-            server.terminate()
+            server.send_signal(
+                signal.SIGINT
+            )  # at once: SIGTERM waits for connections that a failed test left
             server.wait()
             reader.join()
 

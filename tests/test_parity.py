@@ -49,7 +49,7 @@ REST_ONLY = {
 }
 
 # Steps that doors take; neither API goes through them itself.
-INNER = {"bearers.bearer_of", "uploads.keep_files", "users.users_by_id"}
+INNER = {"bearers.bearer_of", "uploads.keep_files"}
 
 
 def doors() -> Iterator[str]:

@@ -56,13 +56,11 @@ def scope_for(session: Session, user: User, metadata: dict[str, object]) -> Scop
     return scope_row(session, user.id, scope.digest, scope.products, scope.agents)
 
 
-def visible(session: Session, user: User, *, deleted_too: bool = False) -> list[ColumnElement[bool]]:
+def visible(session: Session, user: User) -> list[ColumnElement[bool]]:
     """What must hold of a `ThreadRow` that the caller may see: `own_thread` for many, by their ids."""
     # Said so that no index serves it: SQLite would rather read all threads of the owner than twenty by id.
-    conditions: list[ColumnElement[bool]] = [(ThreadRow.owner_id == user.id).is_(true())]
-    if not deleted_too:
-        conditions.append(ThreadRow.is_deleted.is_(False))
-    return [*conditions, *allowed(session, user)]
+    is_own = (ThreadRow.owner_id == user.id).is_(true())
+    return [is_own, ThreadRow.is_deleted.is_(False), *allowed(session, user)]
 
 
 def allowed(session: Session, user: User) -> list[ColumnElement[bool]]:

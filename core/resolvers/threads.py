@@ -125,19 +125,15 @@ async def slice_threads(
     return await ctx.db.read(work)
 
 
-async def threads_by_id(
-    ctx: Context, ids: Collection[UUID], *, deleted_too: bool = False
-) -> dict[UUID, Thread]:
-    """Those of these threads that the caller may see; without `deleted_too`, deleted ones are left out."""
+async def threads_by_id(ctx: Context, ids: Collection[UUID]) -> dict[UUID, Thread]:
+    """Those of these threads that the caller may see; deleted ones are left out."""
     user = ctx.user
-    return await ctx.db.read(lambda session: load_threads(session, user, ids, deleted_too=deleted_too))
+    return await ctx.db.read(lambda session: load_threads(session, user, ids))
 
 
-def load_threads(
-    session: Session, user: User, ids: Collection[UUID], *, deleted_too: bool = False
-) -> dict[UUID, Thread]:
+def load_threads(session: Session, user: User, ids: Collection[UUID]) -> dict[UUID, Thread]:
     """See `threads_by_id`."""
-    own = visible(session, user, deleted_too=deleted_too)
+    own = visible(session, user)
     rows = session.execute(select(*THREAD_COLUMNS).where(ThreadRow.id.in_(list(ids)), *own))
     return {row.id: to_thread(row) for row in rows}
 

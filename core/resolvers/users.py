@@ -25,20 +25,15 @@ async def get_user(ctx: Context, user_id: UUID) -> User:
     """The account: the caller's own, or any for administrators. Raises `NotAllowed`, `UserNotFound`."""
     if user_id != ctx.user.id:
         _check_admin(ctx)
-    user = (await users_by_id(ctx, [user_id])).get(user_id)
-    if user is None:
-        raise UserNotFound
-    return user
-
-
-async def users_by_id(ctx: Context, ids: Collection[UUID]) -> dict[UUID, User]:
-    """Those of these accounts that the caller may see: the own one; all for administrators."""
     caller = ctx.user
-    return await ctx.db.read(lambda session: load_users(session, caller, ids))
+    found = await ctx.db.read(lambda session: load_users(session, caller, [user_id]))
+    if user_id not in found:
+        raise UserNotFound
+    return found[user_id]
 
 
 def load_users(session: Session, caller: User, ids: Collection[UUID]) -> dict[UUID, User]:
-    """See `users_by_id`."""
+    """Those of these accounts that the caller may see: the own one; all for administrators."""
     wanted = [user_id for user_id in ids if caller.is_admin or user_id == caller.id]
     if not wanted:
         return {}

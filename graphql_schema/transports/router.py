@@ -45,7 +45,6 @@ def limits(settings: Settings) -> Limits:
         max_directives=settings.graphql_max_directives,
         max_root_fields=settings.graphql_max_root_fields,
         max_fragments=settings.graphql_max_fragments,
-        max_cost=settings.graphql_max_cost,
     )
 
 

@@ -18,7 +18,7 @@ from core.db.models import AttachmentRow, MessageRow, RunRow, ThreadRow, now
 from core.db.records import RunStatus
 from core.errors import InvalidInput
 from core.ids import new_id
-from core.resolvers import messages, nodes, provider_threads, runs, threads, users
+from core.resolvers import messages, nodes, provider_threads, runs, threads
 from core.resolvers.provider_threads import set_provider_thread
 from tests.core.chats import Chat, add_answer, add_chat, add_question, add_run
 from tests.core.parts import new_caller, open_services
@@ -50,7 +50,6 @@ READS: dict[str, Read] = {
     "provider threads": lambda ctx, chats: provider_threads.provider_threads_of(
         ctx, [chat.thread for chat in chats]
     ),
-    "users": lambda ctx, chats: users.users_by_id(ctx, [ctx.user.id, *(chat.thread for chat in chats)]),
     "nodes": lambda ctx, chats: nodes.find_nodes(
         ctx, [id_ for chat in chats for id_ in (chat.thread, chat.answer)]
     ),
@@ -101,8 +100,7 @@ async def test_what_is_asked_for_is_found_by_its_ids_and_not_among_all_that_the_
 
 async def test_an_empty_batch_is_empty(ctx: Context) -> None:
     for read in READS.values():
-        if read is not READS["users"]:
-            assert len(await read(ctx, [])) == 0
+        assert len(await read(ctx, [])) == 0
 
 
 def ids_of(chat: Chat) -> list[UUID]:
@@ -111,7 +109,7 @@ def ids_of(chat: Chat) -> list[UUID]:
 
 async def seen(ctx: Context, chat: Chat) -> list[Mapping[UUID, Any]]:
     """All that a caller gets of a chat, by whatever way."""
-    found = [await read(ctx, [chat]) for name, read in READS.items() if name not in ("users", "nodes")]
+    found = [await read(ctx, [chat]) for name, read in READS.items() if name != "nodes"]
     by_id = await nodes.find_nodes(ctx, ids_of(chat))
     return [part for part in (*found, by_id) if part]
 
@@ -141,7 +139,7 @@ async def test_postgresql_gives_the_same(tmp_path: Path) -> None:
         async with open_services(url, tmp_path) as services:
             owner, other = [await new_caller(services, allowed_products=["p"]) for _ in range(2)]
             chat = await add_chat(owner, {"product": "p"})
-            assert len(await seen(owner, chat)) == len(READS) - 1
+            assert len(await seen(owner, chat)) == len(READS)
             assert await seen(other, chat) == []
             assert len(await nodes.find_nodes(owner, [*ids_of(chat), owner.user.id])) == len(ids_of(chat)) + 1
 
@@ -184,11 +182,10 @@ async def test_nothing_outside_the_allow_lists_is_seen(
     assert await seen(services.context(replace(ctx.user, **lists)), chat) == []  # type: ignore[arg-type]
 
 
-async def test_nothing_of_a_deleted_thread_is_seen_but_the_thread_if_asked_for(ctx: Context) -> None:
+async def test_nothing_of_a_deleted_thread_is_seen(ctx: Context) -> None:
     chat = await add_chat(ctx)
     await threads.delete_thread(ctx, chat.thread)
     assert await seen(ctx, chat) == []
-    assert list(await threads.threads_by_id(ctx, [chat.thread], deleted_too=True)) == [chat.thread]
 
 
 async def test_more_than_a_hundred_nodes_at_once_are_refused(ctx: Context) -> None:

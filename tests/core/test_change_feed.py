@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Iterator
-from contextlib import ExitStack, aclosing, closing
+from contextlib import aclosing, closing
 from dataclasses import replace
 from pathlib import Path
 from uuid import UUID
@@ -13,7 +13,6 @@ from hypothesis import strategies as st
 
 from core.context import Context, Services
 from core.db.changes import touch
-from core.db.migrate import migrate
 from core.db.models import ThreadRow
 from core.db.records import Thread
 from core.db.session import Database
@@ -22,17 +21,12 @@ from core.resolvers.changes import CaughtUp, ThreadChange, follow_threads, threa
 from core.resolvers.threads import create_thread, delete_thread, threads_by_id, update_thread
 from tests.core.feeds import PATIENCE, changed, live, missed, number
 from tests.core.parts import new_caller, open_services
-from tests.postgresql import postgresql
+from tests.postgresql import migrated
 
 
 @pytest.fixture(scope="module", params=["sqlite", "postgresql"])
 def url(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    with ExitStack() as stack:
-        if request.param == "postgresql":
-            found = stack.enter_context(postgresql())
-        else:
-            found = f"sqlite:///{tmp_path_factory.mktemp('feed') / 'app.db'}"
-        migrate(found)
+    with migrated(request.param, tmp_path_factory.mktemp("feed")) as found:
         yield found
 
 

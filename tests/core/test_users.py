@@ -13,7 +13,8 @@ from core.db.migrate import migrate
 from core.errors import InvalidCredentials, InvalidInput, LastAdmin, NotAllowed, UserExists, UserNotFound
 from core.ids import new_id
 from core.resolvers.auth import NewUser, login, register
-from core.resolvers.users import get_user, list_users, update_user, users_by_id
+from core.resolvers.nodes import find_nodes
+from core.resolvers.users import get_user, list_users, update_user
 from tests.conftest import unique
 from tests.core.parts import new_caller, open_services
 from tests.postgresql import postgresql
@@ -122,8 +123,8 @@ async def test_others_see_and_change_only_what_is_theirs(
     with pytest.raises(NotAllowed):
         await update_user(ctx, ctx.user.id, roles=["admin"])
     both = [ctx.user.id, stranger.user.id, new_id()]
-    assert await users_by_id(ctx, both) == {ctx.user.id: ctx.user}
-    assert await users_by_id(admin_ctx, both) == {ctx.user.id: ctx.user, stranger.user.id: stranger.user}
+    assert await find_nodes(ctx, both) == {ctx.user.id: ctx.user}
+    assert await find_nodes(admin_ctx, both) == {ctx.user.id: ctx.user, stranger.user.id: stranger.user}
 
 
 async def test_an_unknown_account_is_not_found(admin_ctx: Context) -> None:

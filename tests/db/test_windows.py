@@ -1,7 +1,6 @@
 """Windows: however a list is walked, each item comes once, in order, and what lies beyond is told."""
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
-from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -31,7 +30,7 @@ from core.resolvers.threads import (
 )
 from core.resolvers.users import list_users
 from tests.core.parts import new_caller, open_services
-from tests.postgresql import postgresql
+from tests.postgresql import migrated
 
 Read = Callable[[Window[Any]], Awaitable[Slice[Any]]]
 
@@ -44,12 +43,7 @@ sizes = st.lists(st.integers(1, 7), min_size=1, max_size=4)
 
 @pytest.fixture(scope="module", params=["sqlite", "postgresql"])
 def url(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    with ExitStack() as stack:
-        if request.param == "postgresql":
-            found = stack.enter_context(postgresql())
-        else:
-            found = f"sqlite:///{tmp_path_factory.mktemp('windows') / 'app.db'}"
-        migrate(found)
+    with migrated(request.param, tmp_path_factory.mktemp("windows")) as found:
         yield found
 
 

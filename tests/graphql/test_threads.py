@@ -37,10 +37,10 @@ def test_a_thread_is_made_changed_deleted_and_restored(user: Client) -> None:
     thread_id = made["id"]
     assert mutate(user, "updateThread", threadId=thread_id, title="Oslo")["thread"]["title"] == "Oslo"
     assert mutate(user, "deleteThread", threadId=thread_id)["thread"]["isDeleted"] is True
-    show = f'query ($id: UUID!) {{ thread(id: $id) {{ title }} deleted: node(id: "{thread_id}") {{ id }} }}'
-    assert data(user, show, id=thread_id)["thread"] is None
+    show = f'query ($id: UUID!) {{ thread(id: $id) {{ title }} node(id: "{thread_id}") {{ id }} }}'
+    assert data(user, show, id=thread_id) == {"thread": None, "node": None}
     assert mutate(user, "restoreThread", threadId=thread_id)["thread"]["isDeleted"] is False
-    assert data(user, show, id=thread_id)["thread"] == {"title": "Oslo"}
+    assert data(user, show, id=thread_id) == {"thread": {"title": "Oslo"}, "node": {"id": thread_id}}
     assert user.get(f"/api/threads/{thread_id}").json()["title"] == "Oslo"
 
 
