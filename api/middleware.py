@@ -1,7 +1,6 @@
 """What happens to every request, before and after any route. Pure ASGI: streams pass untouched."""
 
 import asyncio
-import json
 import time
 
 from starlette.responses import JSONResponse
@@ -61,14 +60,16 @@ class RequestLog:
 class BodyLimit:
     """Refuses bodies of more than `limit` bytes with 413, declared or not, and slow ones with 408.
 
+    The refusal is `detail`, as of REST, or on `graphql_path` an error with a code, as of GraphQL.
     Slow is a silence of more than `timeout` seconds between two pieces, or a whole for which the
     application waits longer than `timeout` plus a second for each `LEAST_BYTES_PER_SECOND` that arrived.
     """
 
-    def __init__(self, app: ASGIApp, *, limit: int, timeout: float) -> None:
+    def __init__(self, app: ASGIApp, *, limit: int, timeout: float, graphql_path: str) -> None:
         self._app = app
         self._limit = limit
         self._timeout = timeout
+        self._graphql_path = graphql_path
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass the request on, counting and timing its body."""
@@ -77,14 +78,22 @@ class BodyLimit:
             return
         declared = dict(scope["headers"]).get(b"content-length", b"0")
         if declared.isdigit() and int(declared) > self._limit:
-            await _refuse(send, _too_large(self._limit))
+            await self._refuse(scope, send, _too_large(self._limit))
             return
         exchange = _Exchange(receive, send, limit=self._limit, timeout=self._timeout)
         try:
             await self._app(scope, exchange.receive, exchange.send)
         except _Refusal as refusal:
             if not exchange.answered:
-                await _refuse(send, refusal)
+                await self._refuse(scope, send, refusal)
+
+    async def _refuse(self, scope: Scope, send: Send, refusal: "_Refusal") -> None:
+        content: dict[str, object] = {"detail": refusal.detail}
+        if scope["path"] == self._graphql_path:
+            content = {"errors": [{"message": refusal.detail, "extensions": {"code": refusal.code}}]}
+        answer = JSONResponse(content, refusal.status, {"Connection": "close"})
+        await send({"type": "http.response.start", "status": refusal.status, "headers": answer.raw_headers})
+        await send({"type": "http.response.body", "body": answer.body})
 
 
 class _Exchange:
@@ -134,30 +143,21 @@ class _Exchange:
 class _Refusal(BaseException):
     """The body is not what it may be."""
 
-    def __init__(self, status: int, detail: str) -> None:
+    def __init__(self, status: int, code: str, detail: str) -> None:
         super().__init__(detail)
         self.status = status
+        self.code = code
         self.detail = detail
 
 
 def _too_large(limit: int) -> _Refusal:
-    return _Refusal(413, f"The request body is larger than {limit} bytes")
+    return _Refusal(413, "BODY_TOO_LARGE", f"The request body is larger than {limit} bytes")
 
 
 def _too_slow(timeout: float) -> _Refusal:
     return _Refusal(
         408,
+        "BODY_TOO_SLOW",
         f"The request body arrives too slowly: no pause in it may be longer than {timeout:g} seconds, "
         f"and it may take that long in all, plus a second for each {LEAST_BYTES_PER_SECOND} bytes",
     )
-
-
-async def _refuse(send: Send, refusal: _Refusal) -> None:
-    body = json.dumps({"detail": refusal.detail}).encode()
-    headers = [
-        (b"content-type", b"application/json"),
-        (b"content-length", str(len(body)).encode()),
-        (b"connection", b"close"),
-    ]
-    await send({"type": "http.response.start", "status": refusal.status, "headers": headers})
-    await send({"type": "http.response.body", "body": body})

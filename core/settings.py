@@ -139,6 +139,12 @@ class Settings(BaseSettings):
     graphql_max_directives: int = Field(50, ge=0, description="Most directives of a GraphQL operation")
     graphql_max_root_fields: int = Field(20, ge=1, description="Most root fields of a GraphQL operation")
     graphql_max_fragments: int = Field(50, ge=0, description="Most fragments of a GraphQL document")
+    graphql_max_operations: int = Field(20, ge=1, description="Most operations of a GraphQL document")
+    graphql_max_field_pairs: int = Field(
+        10_000,
+        ge=100,
+        description="Most pairs of fields of one name in a GraphQL document, to be compared for conflicts",
+    )
     graphql_max_cost: int = Field(
         10_000,
         ge=100,

@@ -29,6 +29,7 @@ from graphql_schema.limits import QUERY_TOO_COMPLEX, Limits, check_document
 from graphql_schema.recently_used import RecentlyUsed
 
 PARSE_FAILED = "GRAPHQL_PARSE_FAILED"
+_TOO_MANY_TOKENS = "tokens. Parsing aborted."  # the end of the message of graphql-core, which gives no code
 VALIDATION_FAILED = "GRAPHQL_VALIDATION_FAILED"
 
 # A parsed document takes up to 300 bytes for each of its characters.
@@ -109,6 +110,8 @@ class Documents:
             ast = parse(text, max_tokens=self._limits.max_tokens)
             self._validate(ast)
         except GraphQLSyntaxError as error:
+            if error.message.endswith(_TOO_MANY_TOKENS):
+                raise InvalidDocument([_too_many_tokens(self._limits.max_tokens)]) from None
             raise InvalidDocument([_coded(error, PARSE_FAILED)]) from None
         except RecursionError:
             message = "The document is nested too deeply; flatten it"
@@ -127,6 +130,11 @@ class Documents:
                 errors = validate(self._schema, ast, _RULES, max_errors=MOST_SUGGESTIONS)
         if errors:
             raise InvalidDocument([_coded(error, VALIDATION_FAILED) for error in errors])
+
+
+def _too_many_tokens(most: int) -> GraphQLError:
+    message = f"The document has more than {most} tokens, the limit; send less, or several requests"
+    return refusal(message, QUERY_TOO_COMPLEX, limit="tokens", maximum=most)
 
 
 class _BadValue(ValuesOfCorrectTypeRule):

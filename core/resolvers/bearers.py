@@ -18,9 +18,9 @@ from core.signals import user_topic
 
 # Signals tell at once; should one be lost, this is how long a dead token may go on.
 POLL_SECONDS = 15.0
-EXPIRED = "This token has expired; sign in again"
+EXPIRED = "This token has expired; refresh it, or sign in again"
 REVOKED = "This token is no longer valid; sign in again"
-CHANGED = "Your permissions have changed; sign in again"
+CHANGED = "Your permissions have changed; refresh the token, or sign in again"
 
 
 @dataclass(frozen=True, slots=True)

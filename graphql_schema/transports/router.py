@@ -45,6 +45,8 @@ def limits(settings: Settings) -> Limits:
         max_directives=settings.graphql_max_directives,
         max_root_fields=settings.graphql_max_root_fields,
         max_fragments=settings.graphql_max_fragments,
+        max_operations=settings.graphql_max_operations,
+        max_field_pairs=settings.graphql_max_field_pairs,
     )
 
 

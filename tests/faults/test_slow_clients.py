@@ -92,7 +92,13 @@ def assert_refused(said: bytes, words: str) -> None:
     head, _, body = said.partition(b"\r\n\r\n")
     assert head.startswith(b"HTTP/1.1 408 ")
     assert b"connection: close" in head.split(b"\r\n")
-    assert words in json.loads(body)["detail"]
+    told = json.loads(body)
+    if "errors" in told:
+        (error,) = told["errors"]
+        assert error["extensions"]["code"] == "BODY_TOO_SLOW"
+        assert words in error["message"]
+    else:
+        assert words in told["detail"]
 
 
 def test_a_client_that_says_nothing_is_let_go(connection: socket.socket) -> None:

@@ -178,6 +178,10 @@ def test_no_password_reaches_the_log(server: ServerProcess, user: Client, query:
 
 def test_a_document_without_end_is_refused_before_it_is_parsed(user: Client) -> None:
     (error,) = graphql(user, "{" + " a" * 10_000 + "}")["errors"]
-    assert error["extensions"]["code"] == "GRAPHQL_PARSE_FAILED"
+    assert error["extensions"] == {"code": "QUERY_TOO_COMPLEX", "limit": "tokens", "maximum": 2000}
+    (error,) = graphql(user, "{" + "#\n" * 10_000 + "a}")["errors"]
+    assert error["extensions"]["limit"] == "tokens"
     (error,) = graphql(user, "{" + " a" * 100_000 + "}")["errors"]
-    assert error["extensions"]["code"] == "QUERY_TOO_COMPLEX"
+    assert error["extensions"]["limit"] == "document"
+    (error,) = graphql(user, '{ a(b: "tokens. Parsing aborted." ]}')["errors"]
+    assert error["extensions"]["code"] == "GRAPHQL_PARSE_FAILED"

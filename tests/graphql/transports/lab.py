@@ -181,7 +181,9 @@ class LabServer:
             routes=graphql_routes(self._settings, "/graphql", schema._schema),  # noqa: SLF001 - as schema.py
             middleware=[
                 Middleware(RequestLog),
-                Middleware(BodyLimit, limit=self._settings.max_body_bytes, timeout=30),
+                Middleware(
+                    BodyLimit, limit=self._settings.max_body_bytes, timeout=30, graphql_path="/graphql"
+                ),
             ],
             lifespan=lifespan,
         )

@@ -135,7 +135,7 @@ def give_a_role(user: Client, admin: Client) -> None:
 
 
 REVOKED = "This token is no longer valid; sign in again"
-CHANGED = "Your permissions have changed; sign in again"
+CHANGED = "Your permissions have changed; refresh the token, or sign in again"
 
 
 @pytest.mark.parametrize("opener", OPENERS)
@@ -175,7 +175,7 @@ def test_a_subscription_ends_when_its_token_expires(user: Client, opener: Opener
         Client(str(user.base_url), jwt.encode({**claims, "exp": soon}, SECRET)) as guest,
         opener(guest) as last_words,
     ):
-        assert last_words() == "This token has expired; sign in again"
+        assert last_words() == "This token has expired; refresh it, or sign in again"
 
 
 def test_other_changes_of_an_account_end_nothing(new_user: Callable[..., Client], admin: Client) -> None:
