@@ -166,7 +166,7 @@ class IdempotencyMismatch(InvalidInput):
 
     def __init__(self) -> None:
         super().__init__(
-            "idempotency_key", "This Idempotency-Key was used with another request; use a new key"
+            "idempotency_key", "This idempotency key was used with another request; use a new key"
         )
 
 

@@ -58,6 +58,7 @@ async def new_attachment(item: AttachmentInput) -> NewAttachment:
     upload: UploadFile | None = given(item.file)
     content: str | bytes | None = given(item.data_base64)
     if upload is not None:
+        await upload.seek(0)  # it may stand in several places of one request
         content = await upload.read() if content is None else None
     return NewAttachment(
         filename=given(item.filename) or (upload.filename if upload else None) or "",

@@ -8,6 +8,7 @@ from strawberry import UNSET
 from core.auth.tokens import TokenPair
 from core.resolvers import auth
 from graphql_schema.context import Info
+from graphql_schema.costs import Cost
 from graphql_schema.errors import (
     InvalidCredentials,
     InvalidInput,
@@ -17,6 +18,9 @@ from graphql_schema.errors import (
 )
 from graphql_schema.inputs import given
 from graphql_schema.users import User, Viewer
+
+# A password takes a tenth of a second of a core to check: few of them in one request.
+HASHING = 1000
 
 
 @strawberry.type(description="A pair of tokens; send the access token as `Authorization: Bearer …`.")
@@ -100,7 +104,8 @@ LogoutResult = Annotated[
 class AuthMutation:
     @strawberry.mutation(
         description="Make an account: open while there is none at all, whose owner becomes administrator; "
-        "then for administrators only."
+        "then for administrators only.",
+        directives=[Cost(weight=HASHING)],
     )
     async def register(self, info: Info, input: RegisterInput) -> RegisterResult:  # noqa: A002
         new = auth.NewUser(
@@ -111,7 +116,9 @@ class AuthMutation:
         )
         return RegisterSuccess(user=User.of(await auth.register(info.context.core_or_anonymous, new)))
 
-    @strawberry.mutation(description="Exchange username and password for tokens.")
+    @strawberry.mutation(
+        description="Exchange username and password for tokens.", directives=[Cost(weight=HASHING)]
+    )
     async def login(self, info: Info, input: LoginInput) -> LoginResult:  # noqa: A002
         ctx = info.context.anonymous
         tokens = await auth.login(ctx, input.username, input.password)

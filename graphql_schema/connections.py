@@ -2,6 +2,7 @@
 
 import base64
 import binascii
+import json
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Annotated, Any, Generic, Self, TypeVar
 from uuid import UUID
@@ -102,17 +103,17 @@ def window(
 
 def encode_cursor(kind: str, *parts: object) -> Cursor:
     """The opaque cursor of a place in lists of this kind."""
-    text = "\n".join([kind, *map(str, parts)])
+    text = json.dumps([kind, *map(str, parts)], ensure_ascii=False, separators=(",", ":"))
     return Cursor(base64.urlsafe_b64encode(text.encode()).rstrip(b"=").decode())
 
 
 def decode_cursor(kind: str, cursor: str, parts: int) -> list[str]:
     """The parts that `encode_cursor` was given. Raises `ValueError` for any other text."""
     padded = cursor.encode("ascii") + b"=" * (-len(cursor) % 4)
-    found_kind, *found = base64.b64decode(padded, altchars=b"-_", validate=True).decode().split("\n")
-    if found_kind != kind or len(found) != parts:
-        raise ValueError(kind)
-    return found
+    match json.loads(base64.b64decode(padded, altchars=b"-_", validate=True)):
+        case [str(found_kind), *found] if found_kind == kind and len(found) == parts:
+            return [part for part in found if isinstance(part, str)]
+    raise ValueError(kind)
 
 
 def position_cursor(thread_id: UUID, position: int) -> Cursor:
@@ -125,5 +126,5 @@ def _decoded(decode: Callable[[str], Key], cursor: Cursor | None) -> Key | None:
         return None
     try:
         return decode(cursor)
-    except (ValueError, OverflowError, UnicodeError, binascii.Error):
+    except (ValueError, OverflowError, RecursionError, binascii.Error):
         raise CursorInvalid from None

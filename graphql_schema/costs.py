@@ -20,6 +20,7 @@ from graphql import (
     GraphQLSchema,
     InlineFragmentNode,
     IntValueNode,
+    ListValueNode,
     OperationDefinitionNode,
     SelectionSetNode,
     ValueNode,
@@ -34,6 +35,9 @@ from strawberry.schema_directive import Location
 
 ASSUMED_SIZE = 10
 ROOT_WEIGHT = 10
+
+# A whole schema is some thousand objects, made by graphql-core in one go, and nothing of it waits.
+_INTROSPECTION = {"__schema": 4000, "__type": 200}
 
 # What GraphQL's Int holds; the cost of what is far beyond any limit is told as this.
 MOST = 2**31 - 1
@@ -55,8 +59,9 @@ class Cost:
 @strawberry.schema_directive(
     locations=[Location.FIELD_DEFINITION],
     description=(
-        "How many items the list or the connection holds: the largest of the slicing arguments, or else the "
-        f"assumed size ({ASSUMED_SIZE} where none is declared). What is selected below costs that many times."
+        "How many items the list or the connection holds: the largest of the slicing arguments, or of their "
+        f"lengths where they are lists, or else the assumed size ({ASSUMED_SIZE} where none is declared). What "
+        "is selected below costs that many times."
     ),
 )
 class ListSize:
@@ -179,12 +184,13 @@ class _Compiler:
         self._fragment_sums: dict[str, _Sum] = {}
 
     def selections(self, selection_set: SelectionSetNode, type_name: str) -> _Sum:
-        """The cost of what is selected on a type, introspection not counted."""
+        """The cost of what is selected on a type."""
         constant = 0
         products: list[tuple[int | _Size, int]] = []
         for node in selection_set.selections:
             if isinstance(node, FieldNode):
                 if node.name.value.startswith("__"):
+                    constant += _INTROSPECTION.get(node.name.value, 0)
                     continue
                 cost = self._field(node, self._fields[type_name][node.name.value])
             elif isinstance(node, InlineFragmentNode):
@@ -234,11 +240,18 @@ def _size(node: FieldNode, field: _FieldCost) -> int | _Size:
 
 
 def _literal(node: ValueNode | None) -> int:
-    return int(node.value) if isinstance(node, IntValueNode) else 0
+    if isinstance(node, ListValueNode):
+        return len(node.values)
+    if not isinstance(node, IntValueNode):
+        return 0
+    # Longer ones are no Int, and Python refuses to read endless ones.
+    return int(node.value) if len(node.value) <= len(str(MOST)) else MOST
 
 
 def _integer(value: object) -> int:
     """The size that a value asks for; 0 if it is none. Floats, as GraphQL's Int takes `10.0`."""
+    if isinstance(value, list):
+        return len(value)
     if isinstance(value, float) and value.is_integer():
         return int(value)
     return value if isinstance(value, int) and not isinstance(value, bool) else 0

@@ -118,8 +118,12 @@ class _InvalidInputHandler(_Handler):
     def handle(self, exception: errors.CoreError, *, field: StrawberryField, info: object) -> Error:
         """See `strawberry.ExceptionHandler`."""
         del field, info
-        name = camel_case(exception.field) if isinstance(exception, errors.InvalidInput) else None
-        return InvalidInput(code=exception.code, message=str(exception), field=name)
+        if not isinstance(exception, errors.InvalidInput):
+            return InvalidInput(code=exception.code, message=str(exception), field=None)
+        name = field_name(exception.field)
+        return InvalidInput(
+            code=exception.code, message=str(exception).replace(exception.field, name), field=name
+        )
 
 
 HANDLERS = (
@@ -141,10 +145,20 @@ HANDLERS = (
 )
 
 
-def camel_case(path: str) -> str:
+def field_name(path: str) -> str:
+    """The field of an input that core calls `path`; below a JSON value the keys are the caller's own."""
+    head, *keys = path.split(".")
+    return ".".join([_RENAMED.get(head) or camel_case(head), *keys])
+
+
+def camel_case(name: str) -> str:
     """`allowed_products` as the schema spells it: `allowedProducts`."""
-    head, *rest = path.split("_")
+    head, *rest = name.split("_")
     return head + "".join(word.capitalize() for word in rest)
+
+
+# Fields that the schema calls otherwise.
+_RENAMED = {"tokens_count": "tokens"}
 
 
 def refusal(message: str, code: str, **extensions: object) -> GraphQLError:
@@ -171,7 +185,8 @@ def _told(error: GraphQLError) -> GraphQLError:
     while isinstance(cause, GraphQLError) and cause.original_error is not None:
         cause = cause.original_error
     if cause is None or isinstance(cause, GraphQLError):
-        message, code = error.message, BAD_USER_INPUT
+        # graphql-core tells of arguments in JSON's words, but for this one.
+        message, code = error.message.replace("not to be None", "not to be null"), BAD_USER_INPUT
     elif isinstance(cause, errors.CoreError) and cause.code != errors.CoreError.code:
         message, code = str(cause), code_of(cause)
     else:

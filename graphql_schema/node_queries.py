@@ -10,6 +10,7 @@ from core.db import records
 from core.resolvers import nodes
 from graphql_schema.attachments import Attachment
 from graphql_schema.context import Info
+from graphql_schema.costs import ListSize
 from graphql_schema.errors import BAD_USER_INPUT, refusal
 from graphql_schema.messages import Message
 from graphql_schema.nodes import Node
@@ -31,7 +32,10 @@ class NodeQuery:
         ctx = info.context.core
         return _shown(ctx, await info.context.loaders.nodes.load(parse_uuid(id)))
 
-    @strawberry.field(description="What has these ids, in their order; null where the caller has nothing.")
+    @strawberry.field(
+        description="What has these ids, in their order; null where the caller has nothing.",
+        directives=[ListSize(slicing_arguments=["ids"])],
+    )
     async def nodes(
         self,
         info: Info,

@@ -165,7 +165,7 @@ class Operations:
             if text is not None and digest(text) != key:
                 raise Rejected(refusal("sha256Hash is not that of the query", BAD_USER_INPUT))
         if text is None and key is not None:
-            text = self._documents.persisted(key.removeprefix("sha256:"))
+            text = self._documents.persisted(key) or self._documents.persisted(key.removeprefix("sha256:"))
             if text is None:
                 # Apollo's word for "send it in full".
                 raise Rejected(refusal("PersistedQueryNotFound", NOT_FOUND))

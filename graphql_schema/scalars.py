@@ -18,13 +18,15 @@ from core.plain import DEEPEST_JSON, is_too_deep
 Cursor = NewType("Cursor", str)
 Upload = NewType("Upload", UploadFile)
 
-LONGEST_CURSOR = 512
+LONGEST_CURSOR = 2048
 
 
 def json_object(field: str, value: object) -> dict[str, Any] | None:
     """A JSON scalar that must be an object. Raises `InvalidInput`."""
-    if value is None or value is strawberry.UNSET or isinstance(value, dict):
-        return value or None
+    if value is None or value is strawberry.UNSET:
+        return None
+    if isinstance(value, dict):
+        return value
     raise InvalidInput(field, f"{field} must be an object")
 
 

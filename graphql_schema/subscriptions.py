@@ -112,7 +112,7 @@ class Subscription:
         run_id: Annotated[UUID, strawberry.argument(description="The run.")],
         after: _After = UNSET,
     ) -> AsyncGenerator[RunEvent, None]:
-        cursor = info.context.last_event_id or given(after)
+        cursor = info.context.last_event_id or given(after)  # an empty header says that there is none
         reader = await runs.follow_run(info.context.core, run_id, cursor)
         return _run_events(reader, run_id, had_cursor=cursor is not None)
 

@@ -1,6 +1,6 @@
 """Threads in GraphQL."""
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Annotated, Self
 from urllib.parse import quote
 from uuid import UUID
@@ -277,7 +277,10 @@ def _thread_cursor(thread: records.Thread) -> Cursor:
 
 def _thread_key(cursor: str) -> threads.ThreadKey:
     created_at, thread_id = connections.decode_cursor("t", cursor, 2)
-    return threads.ThreadKey(datetime.fromisoformat(created_at), UUID(thread_id))
+    instant = datetime.fromisoformat(created_at)
+    if instant.utcoffset() != timedelta():
+        raise CursorInvalid
+    return threads.ThreadKey(instant, UUID(thread_id))
 
 
 def _position(thread: records.Thread, cursor: str) -> int:

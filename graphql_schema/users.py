@@ -140,7 +140,10 @@ class UserQuery:
         caller = info.context.core.caller
         return Viewer.of(caller) if caller is not None else None
 
-    @strawberry.field(description="An account: one's own, or for administrators any; null if there is none.")
+    @strawberry.field(
+        description="An account: one's own, or for administrators any, and then null if there is none. "
+        "Others' are NOT_ALLOWED."
+    )
     async def user(
         self,
         info: Info,

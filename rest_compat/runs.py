@@ -58,7 +58,7 @@ async def run_events(
     are no longer kept, a frame `event: snapshot` comes first: its `text` replaces all text so far.
     """
     run = await runs.get_run(ctx, run_id)
-    reader = await runs.follow_run(ctx, run_id, last_event_id or after)
+    reader = await runs.follow_run(ctx, run_id, last_event_id or after or None)
     return RunStream(
         reader,
         resumable_frames(run.thread_id, run_id),

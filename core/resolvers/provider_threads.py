@@ -8,6 +8,7 @@ from sqlalchemy import ColumnElement, Result, select
 from sqlalchemy.orm import Session
 
 from core.context import Context
+from core.db.changes import touch
 from core.db.mapping import PROVIDER_THREAD_COLUMNS, to_provider_thread
 from core.db.models import ProviderThreadRow, ThreadRow, now
 from core.db.records import ProviderThread, User
@@ -67,7 +68,7 @@ async def set_provider_thread(
     check_length("conversation_id", conversation_id, LONGEST_CONVERSATION_ID)
 
     def work(session: Session) -> ProviderThread:
-        own_thread(session, user, thread_id, lock=True)
+        touch(session, own_thread(session, user, thread_id, lock=True))
         row = _find(session, thread_id, provider)
         if row is None:
             row = ProviderThreadRow(thread_id=thread_id, provider=provider)

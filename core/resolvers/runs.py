@@ -28,7 +28,7 @@ class RunElsewhere(Unavailable):
 
 async def get_run(ctx: Context, run_id: UUID) -> Run:
     """The caller's run. Raises `RunNotFound`, `NotAllowed`."""
-    return await ctx.db.read(lambda session: to_run(_own_run(session, ctx, run_id)))
+    return await _find_run(ctx, run_id)
 
 
 async def runs_by_id(ctx: Context, ids: Collection[UUID]) -> dict[UUID, Run]:
@@ -98,14 +98,15 @@ def _visible_runs(session: Session, user: User) -> Select[Any]:
 async def cancel_run(ctx: Context, run_id: UUID) -> Run:
     """End the caller's run and return it as it ended; a finished one stays as it is.
 
+    Runs of deleted threads, too: an answer goes on while its thread may be restored.
     Raises `RunNotFound`, `NotAllowed`.
     """
-    run = await get_run(ctx, run_id)
+    run = await _find_run(ctx, run_id, deleted_too=True)
     if run.status.is_final:
         return run
     await ctx.runs.cancel(run)
-    await wait_for_end(ctx, run_id)
-    return await get_run(ctx, run_id)
+    await _end(await _reader(ctx, run, None))
+    return await _find_run(ctx, run_id, deleted_too=True)
 
 
 async def follow_run(ctx: Context, run_id: UUID, after: str | None = None) -> Reader:
@@ -114,18 +115,23 @@ async def follow_run(ctx: Context, run_id: UUID, after: str | None = None) -> Re
     Raises `RunNotFound`, `NotAllowed`, `CursorInvalid`.
     """
     run = await get_run(ctx, run_id)
-    cursor = Cursor.decode(after, run_id) if after else None
+    cursor = Cursor.decode(after, run_id) if after is not None else None
     return await _reader(ctx, run, cursor)
 
 
 async def wait_for_end(ctx: Context, run_id: UUID) -> RunEnd:
     """How the caller's run ended, once it has. Raises `RunNotFound`, `NotAllowed`."""
-    reader = await follow_run(ctx, run_id)
+    end = await _end(await follow_run(ctx, run_id))
+    return end or RunEnd.of(await get_run(ctx, run_id))
+
+
+async def _end(reader: Reader) -> RunEnd | None:
+    """How a run ended, once it has; None if its reader does not tell."""
     while not reader.done:
         update = await reader.next()
         if isinstance(update, Batch) and update.events[-1].end is not None:
             return update.events[-1].end
-    return RunEnd.of(await get_run(ctx, run_id))
+    return None
 
 
 def raise_failure(end: RunEnd) -> None:
@@ -159,14 +165,18 @@ async def _reader(ctx: Context, run: Run, cursor: Cursor | None) -> Reader:
     return StoredReader(run, text, cursor)
 
 
-def _own_run(session: Session, ctx: Context, run_id: UUID) -> RunRow:
+async def _find_run(ctx: Context, run_id: UUID, *, deleted_too: bool = False) -> Run:
+    return await ctx.db.read(lambda session: to_run(_own_run(session, ctx, run_id, deleted_too=deleted_too)))
+
+
+def _own_run(session: Session, ctx: Context, run_id: UUID, *, deleted_too: bool) -> RunRow:
     row = session.scalars(
         select(RunRow).where(RunRow.id == run_id, RunRow.owner_id == ctx.user.id)
     ).one_or_none()
     if row is None:
         raise RunNotFound
     try:
-        own_thread(session, ctx.user, row.thread_id)
+        own_thread(session, ctx.user, row.thread_id, deleted_too=deleted_too)
     except ThreadNotFound:  # it is deleted
         raise RunNotFound from None
     return row

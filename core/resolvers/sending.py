@@ -289,7 +289,8 @@ def _digest(ctx: Context, thread_id: UUID, new: NewMessage, kept: list[KeptFile]
         new.model,
         new.model_label,
         new.metadata,
-        [(file.filename, file.digest) for file in kept],
+        new.correlation_id,
+        [(file.filename, file.content_type, file.digest) for file in kept],
     ]
     encoded = json.dumps(said, sort_keys=True).encode()
     return hmac.new(ctx.settings.jwt_secret_key.encode(), encoded, hashlib.sha256).hexdigest()

@@ -32,8 +32,7 @@ class Admission:
     def admit(self, connection: HTTPConnection, user_id: UUID | None = None) -> ExitStack:
         """Count a connection until the stack that is returned is closed. Raises `TooManyConnections`."""
         with ExitStack() as places:
-            address = connection.client.host if connection.client is not None else None
-            self._take(places, address, self._per_address)
+            self._take(places, _address(connection), self._per_address)
             self.add_user(places, user_id)
             return places.pop_all()
 
@@ -41,6 +40,13 @@ class Admission:
         """Count an admitted connection for its user, too. Raises `TooManyConnections`."""
         if user_id is not None:
             self._take(places, user_id, self._per_user)
+
+    def add_nobody(self, places: ExitStack, connection: HTTPConnection) -> None:
+        """Count an admitted connection that is nobody's. Raises `TooManyConnections`.
+
+        Those who have signed in at the same address keep most of its places.
+        """
+        self._take(places, ("nobody", _address(connection)), max(1, self._per_address // 4))
 
     def _take(self, places: ExitStack, key: object, most: int) -> None:
         if self._open[key] >= most:
@@ -52,3 +58,7 @@ class Admission:
         self._open[key] -= 1
         if not self._open[key]:
             del self._open[key]
+
+
+def _address(connection: HTTPConnection) -> str | None:
+    return connection.client.host if connection.client is not None else None

@@ -6,15 +6,17 @@ https://github.com/enisdenjo/graphql-sse/blob/master/PROTOCOL.md
 
 import asyncio
 import secrets
-from collections.abc import AsyncGenerator, Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine
 from contextlib import ExitStack, aclosing
+from typing import Any
 from uuid import UUID
 
+from core.resolvers.bearers import Bearer
 from graphql_schema.operations import Event, Payload, Rejected, unexpected
 from graphql_schema.transports.admission import TOO_MANY_OPERATIONS
 from graphql_schema.transports.decoding import BadRequest
 from graphql_schema.transports.encoding import encode
-from graphql_schema.transports.streaming import cancelled
+from graphql_schema.transports.streaming import cancelled, first_of
 
 CONTENT_TYPE = "text/event-stream; charset=utf-8"
 HEARTBEAT = b":\n\n"
@@ -25,6 +27,8 @@ MOST_WAITING = 64
 RESERVATION_SECONDS = 30.0
 NO_SUCH_STREAM = "There is no such stream; reserve one by PUT"
 _COMPLETE = b"event: complete\ndata:\n\n"
+
+Begin = Callable[[], Awaitable[AsyncGenerator[Event, None]]]
 
 
 async def pieces(events: AsyncGenerator[Event, None]) -> AsyncGenerator[bytes, None]:
@@ -52,15 +56,20 @@ def _event(name: bytes, body: Payload) -> bytes:
 class EventStream:
     """A stream that carries many operations: reserved, opened once, fed by further requests."""
 
-    def __init__(self, user_id: UUID | None, most: int, places: ExitStack) -> None:
-        """`places` is what the stream takes by being there; closing them ends it."""
+    def __init__(self, user_id: UUID | None, bearer: Bearer | None, most: int, places: ExitStack) -> None:
+        """`bearer` reserved it; `places` is what it takes by being there; closing them ends it."""
         self.user_id = user_id
+        self.bearer = bearer
         self.places = places
         self.is_open = False
         self._is_closed = False
         self._most = most
         self._waiting: asyncio.Queue[bytes] = asyncio.Queue(MOST_WAITING)
         self._operations: dict[str, asyncio.Task[None]] = {}
+
+    def is_bearers(self, bearer: Bearer | None) -> bool:
+        """Whether this very token reserved the stream."""
+        return bearer is not None and self.bearer is not None and bearer.token == self.bearer.token
 
     def check(self, operation_id: str) -> None:
         """Raise `BadRequest` unless an operation of this id can be started."""
@@ -72,9 +81,15 @@ class EventStream:
             message = f"At most {self._most} operations may be under way at once"
             raise BadRequest(429, message, code=TOO_MANY_OPERATIONS)
 
-    def start(self, operation_id: str, begin: Callable[[], Awaitable[AsyncGenerator[Event, None]]]) -> None:
-        """Run an operation whose events go to this stream, until it ends or is stopped."""
-        self._operations[operation_id] = asyncio.create_task(self._carry_out(operation_id, begin))
+    def start(
+        self, operation_id: str, begin: Begin, ending: Callable[[], Coroutine[Any, Any, Payload]]
+    ) -> None:
+        """Run an operation whose events go to this stream, until it ends or is stopped.
+
+        `ending` gives its last response where its own token, which may be another than the stream's,
+        stops counting.
+        """
+        self._operations[operation_id] = asyncio.create_task(self._carry_out(operation_id, begin, ending))
 
     async def stop(self, operation_id: str) -> None:
         """Stop an operation; one that is not under way needs no stopping."""
@@ -98,8 +113,16 @@ class EventStream:
         return b"".join(_response(key, payload) + _completion(key) for key in self._operations)
 
     async def _carry_out(
-        self, operation_id: str, begin: Callable[[], Awaitable[AsyncGenerator[Event, None]]]
+        self, operation_id: str, begin: Begin, ending: Callable[[], Coroutine[Any, Any, Payload]]
     ) -> None:
+        token = asyncio.create_task(ending())
+        if await first_of(asyncio.create_task(self._tell(operation_id, begin)), token) == {token}:
+            await self._waiting.put(_response(operation_id, token.result()))
+        await self._waiting.put(_completion(operation_id))
+        # Free before the client can hear of the end.
+        self._operations.pop(operation_id, None)
+
+    async def _tell(self, operation_id: str, begin: Begin) -> None:
         try:
             async with aclosing(await begin()) as events:
                 async for event in events:
@@ -108,9 +131,6 @@ class EventStream:
             await self._waiting.put(_response(operation_id, error.payload))
         except Exception as error:  # noqa: BLE001 - the operation ends here, and says so
             await self._waiting.put(_response(operation_id, unexpected(error)))
-        await self._waiting.put(_completion(operation_id))
-        # Free before the client can hear of the end.
-        self._operations.pop(operation_id, None)
 
 
 def _response(operation_id: str, payload: Payload) -> bytes:

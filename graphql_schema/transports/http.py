@@ -90,7 +90,7 @@ class HttpTransport:
                 content_type=codec.CONTENT_TYPE,
                 heartbeat=codec.HEARTBEAT,
                 heartbeat_seconds=services.settings.heartbeat_seconds,
-                ending=token_ending(services, context),
+                ending=token_ending(services, context.bearer),
                 farewell=codec.farewell,
                 places=places.pop_all(),
             )

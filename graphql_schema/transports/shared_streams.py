@@ -18,7 +18,7 @@ from graphql_schema.transports.decoding import BadRequest
 from graphql_schema.transports.encoding import encode
 from graphql_schema.transports.event_streams import EventStream, EventStreams
 from graphql_schema.transports.responses import context_of, services_of
-from graphql_schema.transports.streaming import StreamResponse, begin, token_ending_or_shutdown
+from graphql_schema.transports.streaming import StreamResponse, begin, token_ending, token_ending_or_shutdown
 
 
 class SharedStreams:
@@ -54,8 +54,12 @@ class SharedStreams:
 
     def _reserve(self, request: Request, context: GraphQLContext) -> Response:
         places = self._admission.admit(request, context.user_id)
+        if context.user_id is None:
+            self._admission.add_nobody(places, request)
         most = services_of(request).settings.graphql_max_subscriptions
-        return PlainTextResponse(self._streams.reserve(EventStream(context.user_id, most, places)), 201)
+        return PlainTextResponse(
+            self._streams.reserve(EventStream(context.user_id, context.bearer, most, places)), 201
+        )
 
     def _open(self, request: Request, context: GraphQLContext, stream: EventStream) -> StreamResponse:
         if stream.is_open:
@@ -67,7 +71,7 @@ class SharedStreams:
             content_type=event_streams.CONTENT_TYPE,
             heartbeat=event_streams.HEARTBEAT,
             heartbeat_seconds=services.settings.heartbeat_seconds,
-            ending=token_ending_or_shutdown(services, context),
+            ending=token_ending_or_shutdown(services, context.bearer, stream.bearer),
             farewell=stream.farewell,
             places=stream.places,
         )
@@ -84,7 +88,13 @@ class SharedStreams:
             operation = self._operations.prepare(asked, context)
         except Rejected as error:
             return Response(encode(error.payload), 400, media_type=negotiation.JSON)
-        stream.start(operation_id, partial(begin, self._operations, operation, context))
+        # The token that reserved the stream is watched with the stream.
+        watched = None if stream.is_bearers(context.bearer) else context.bearer
+        stream.start(
+            operation_id,
+            partial(begin, self._operations, operation, context),
+            partial(token_ending, services_of(request), watched),
+        )
         return Response(status_code=202)
 
 

@@ -10,7 +10,7 @@ from starlette.types import Receive, Scope, Send
 
 from core.context import Services
 from core.errors import Unauthenticated
-from core.resolvers.bearers import until_revoked
+from core.resolvers.bearers import Bearer, until_revoked
 from core.signals import shutdown_topic
 from graphql_schema.context import GraphQLContext
 from graphql_schema.errors import refusal, told
@@ -140,24 +140,24 @@ async def begin(
     return _once(Event(await operations.execute(operation, context), None))
 
 
-async def token_end(services: Services, context: GraphQLContext) -> str:
-    """Why the token of this context stopped counting, once it has; without a token, never."""
-    if context.bearer is None:
+async def token_end(services: Services, bearer: Bearer | None) -> str:
+    """Why a token stopped counting, once it has; without a token, never."""
+    if bearer is None:
         never: asyncio.Future[str] = asyncio.get_running_loop().create_future()
         return await never
-    return await until_revoked(services.context(None), context.bearer)
+    return await until_revoked(services.context(None), bearer)
 
 
-async def token_ending(services: Services, context: GraphQLContext) -> Payload:
+async def token_ending(services: Services, bearer: Bearer | None) -> Payload:
     """As `token_end`, as the last payload of a stream."""
-    return _last(await token_end(services, context), Unauthenticated.code)
+    return _last(await token_end(services, bearer), Unauthenticated.code)
 
 
-async def token_ending_or_shutdown(services: Services, context: GraphQLContext) -> Payload:
-    """As `token_ending`, or when the server is about to stop: for a stream that never ends by itself."""
-    done = await first_of(
-        asyncio.create_task(token_ending(services, context)), asyncio.create_task(_shutdown(services))
-    )
+async def token_ending_or_shutdown(services: Services, *bearers: Bearer | None) -> Payload:
+    """As `token_ending` of any of these, or when the server stops: for streams without end."""
+    apart = {bearer.token if bearer else None: bearer for bearer in bearers}
+    endings = [asyncio.create_task(token_ending(services, bearer)) for bearer in apart.values()]
+    done = await first_of(*endings, asyncio.create_task(_shutdown(services)))
     payload: Payload = next(iter(done)).result()
     return payload
 

@@ -167,7 +167,7 @@ class _Session:
         return context
 
     async def _watch_token(self, context: GraphQLContext) -> NoReturn:
-        raise Closing(CloseCode.FORBIDDEN, await token_end(self._services, context))
+        raise Closing(CloseCode.FORBIDDEN, await token_end(self._services, context.bearer))
 
     async def _read(self) -> NoReturn:
         while True:

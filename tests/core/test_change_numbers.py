@@ -55,10 +55,10 @@ VISIBLE: dict[str, Change] = {
     "question": lambda ctx, chat: ctx.db.write(ask(chat)),
     "start": lambda ctx, chat: ctx.db.write(claim(chat)),
     "answer": lambda ctx, chat: ctx.db.write(finish(chat, RunStatus.COMPLETED)),
+    "provider thread": lambda ctx, chat: set_provider_thread(ctx, chat.thread, conversation_id="c"),
     "cancellation": lambda ctx, chat: ctx.db.write(finish(chat, RunStatus.CANCELLED)),
 }
 INVISIBLE: dict[str, Change] = {
-    "provider thread": lambda ctx, chat: set_provider_thread(ctx, chat.thread, conversation_id="c"),
     "checkpoint": lambda ctx, chat: ctx.db.write(save(chat)),
 }
 

@@ -143,7 +143,10 @@ def test_the_last_administrator_stays(provider: ProviderProcess, tmp_path: Path)
 
 
 def test_accounts_are_listed_page_by_page(admin: Client, new_user: Callable[..., Client]) -> None:
-    names = sorted(username_of(new_user()) for _ in range(3))
+    odd = [unique(name)[-128:] for name in ('line\nbreak "quoted" \\', "😀" * 120)]
+    for name in odd:
+        new_user(username=name)
+    names = [*(username_of(new_user()) for _ in range(3)), *odd]
     query = """query ($after: Cursor) { users(first: 2, after: $after) {
       totalCount edges { cursor node { username } } pageInfo { hasNextPage endCursor } } }"""
     seen: list[str] = []

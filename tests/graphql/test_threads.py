@@ -44,6 +44,19 @@ def test_a_thread_is_made_changed_deleted_and_restored(user: Client) -> None:
     assert user.get(f"/api/threads/{thread_id}").json()["title"] == "Oslo"
 
 
+def test_an_empty_object_empties_the_metadata(user: Client) -> None:
+    thread_id = user.new_thread(metadata={"colour": "red"})["id"]
+    changed = mutate(user, "updateThread", "thread { metadata }", threadId=thread_id, metadata={})
+    assert changed["thread"]["metadata"] == {}
+
+
+def test_a_key_of_metadata_that_is_wrong_is_named_as_the_caller_wrote_it(user: Client) -> None:
+    document = f"""mutation ($input: CreateThreadInput!) {{ createThread(input: $input) {{
+      {ERROR} {INVALID} }} }}"""
+    refused = data(user, document, input={"metadata": {"product_id": [1]}})["createThread"]
+    assert (refused["__typename"], refused["field"]) == ("InvalidInput", "metadata.product_id")
+
+
 def test_null_leaves_a_field_as_it_is(user: Client) -> None:
     thread_id = mutate(user, "createThread", title="Rome", summary="Trip")["thread"]["id"]
     kept = mutate(user, "updateThread", threadId=thread_id, title=None, summary="Tour", metadata=None)[
@@ -123,25 +136,29 @@ def test_messages_are_shown_with_all_that_belongs_to_them(
     assert user.get(file["downloadUrl"]).content == b"hello"
 
 
-def test_a_file_comes_as_a_part_of_the_request(user: Client, provider: ProviderProcess, model: str) -> None:
+def test_a_file_comes_as_a_part_of_the_request_for_one_place_or_more(
+    user: Client, provider: ProviderProcess, model: str
+) -> None:
     provider.script(model, text_stream("seen"))
     thread_id = user.new_thread()["id"]
     document = """mutation ($input: SendMessageInput!) { sendMessage(input: $input) {
       ... on SendMessageSuccess { userMessage { attachments { filename contentType sizeBytes downloadUrl } } }
       ... on Error { code message } } }"""
-    variables = {"threadId": thread_id, "text": "", "model": model, "attachments": [{"file": None}]}
+    variables = {"threadId": thread_id, "text": "", "model": model, "attachments": [{"file": None}] * 2}
     response = user.post(
         "/graphql",
         headers={"GraphQL-Require-Preflight": "1"},
         data={
             "operations": json.dumps({"query": document, "variables": {"input": variables}}),
-            "map": json.dumps({"0": ["variables.input.attachments.0.file"]}),
+            "map": json.dumps({"0": [f"variables.input.attachments.{place}.file" for place in (0, 1)]}),
         },
         files={"0": ("räksmörgås.bin", b"\x00\xff" * 50_000, "application/x-odd")},
     )
-    (file,) = response.json()["data"]["sendMessage"]["userMessage"]["attachments"]
-    assert (file["filename"], file["contentType"]) == ("räksmörgås.bin", "application/x-odd")
-    assert user.get(file["downloadUrl"]).content == b"\x00\xff" * 50_000
+    files = response.json()["data"]["sendMessage"]["userMessage"]["attachments"]
+    assert len(files) == 2
+    for file in files:
+        assert (file["filename"], file["contentType"]) == ("räksmörgås.bin", "application/x-odd")
+        assert user.get(file["downloadUrl"]).content == b"\x00\xff" * 50_000
 
 
 def test_a_repeated_send_stores_nothing(user: Client, provider: ProviderProcess, model: str) -> None:
@@ -150,6 +167,8 @@ def test_a_repeated_send_stores_nothing(user: Client, provider: ProviderProcess,
     first = send(user, thread_id, model=model, idempotencyKey="k")
     assert send(user, thread_id, model=model, idempotencyKey="k")["run"]["id"] == first["run"]["id"]
     other = send(user, thread_id, model=model, idempotencyKey="k", text="Other")
+    assert other["__typename"] == "IdempotencyMismatch"
+    other = send(user, thread_id, model=model, idempotencyKey="k", correlationId="another")
     assert other["__typename"] == "IdempotencyMismatch"
 
 
@@ -165,7 +184,8 @@ def test_a_message_is_changed(user: Client, provider: ProviderProcess, model: st
     document = f"""mutation ($input: UpdateMessageInput!) {{ updateMessage(input: $input) {{
       {ERROR} {INVALID} }} }}"""
     refused = data(user, document, input={**values, "tokens": -1})["updateMessage"]
-    assert (refused["__typename"], refused["field"]) == ("InvalidInput", "tokensCount")
+    assert (refused["__typename"], refused["field"]) == ("InvalidInput", "tokens")
+    assert "tokens_count" not in refused["message"]
 
 
 def test_a_run_is_cancelled(user: Client, provider: ProviderProcess, model: str) -> None:
@@ -180,6 +200,23 @@ def test_a_run_is_cancelled(user: Client, provider: ProviderProcess, model: str)
     assert run["timings"]["finishedAt"] is not None
     assert provider.wait_for_close(model, timeout=5)
     assert mutate(user, "cancelRun", fields, runId=NOWHERE)["__typename"] == "RunNotFound"
+
+
+def test_the_run_of_a_deleted_thread_can_be_cancelled(
+    user: Client, provider: ProviderProcess, model: str, new_user: Callable[..., Client]
+) -> None:
+    provider.script(model, text_stream("begun", WaitFor(model), "never"))
+    thread_id = user.new_thread()["id"]
+    run_id = send(user, thread_id, model=model)["run"]["id"]
+    provider.wait_until_held(model)
+    user.delete(f"/api/threads/{thread_id}")
+
+    fields = "run { status thread { id } assistantMessage { text } }"
+    assert mutate(new_user(), "cancelRun", fields, runId=run_id)["__typename"] == "RunNotFound"
+    run = mutate(user, "cancelRun", fields, runId=run_id)["run"]
+
+    assert run == {"status": "CANCELLED", "thread": None, "assistantMessage": None}
+    assert provider.wait_for_close(model, timeout=5)
 
 
 def test_the_newest_question_is_answered_anew(user: Client, provider: ProviderProcess, model: str) -> None:

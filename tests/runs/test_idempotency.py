@@ -120,7 +120,7 @@ def test_a_key_that_was_used_for_another_request_is_refused(
     ]
 
     assert [answer.status_code for answer in refused] == [422, 422]
-    assert "Idempotency-Key" in refused[0].text
+    assert "idempotency key" in refused[0].text
     assert len(user.messages(thread_id)) == 2
 
 

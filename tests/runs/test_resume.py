@@ -192,6 +192,7 @@ def test_a_run_of_a_deleted_thread_is_not_found(user: Client) -> None:
     events(user, run_id)
     assert user.delete(f"/api/threads/{thread_id}").status_code == 204
 
-    answers = [user.get(f"/api/runs/{run_id}/events"), user.get(f"/api/runs/{run_id}"), cancel(user, run_id)]
+    answers = [user.get(f"/api/runs/{run_id}/events"), user.get(f"/api/runs/{run_id}")]
 
-    assert [answer.status_code for answer in answers] == [404, 404, 404]
+    assert [answer.status_code for answer in answers] == [404, 404]
+    assert cancel(user, run_id).status_code == 200  # it may go on while the thread can be restored

@@ -249,3 +249,9 @@ def test_a_socket_whose_client_does_not_hear_of_its_end_keeps_its_place(tmp_path
             connection.connection.socket.shutdown(SHUT_RDWR)
         while client.put("/graphql").status_code == 429:
             pass  # until the server has noticed
+
+
+def test_nobody_leaves_the_places_of_an_address_to_those_who_sign_in(tmp_path: Path) -> None:
+    with LabServer(tmp_path, graphql_max_connections_per_address=8) as lab, lab.client() as nobody:
+        statuses = [nobody.put("/graphql").status_code for _ in range(8)]
+    assert statuses == [201] * 2 + [429] * 6

@@ -3,9 +3,11 @@
 import json
 import socket as sockets
 from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import httpx
+import jwt
 import pytest
 
 from tests.clients import Client
@@ -21,6 +23,7 @@ from tests.graphql.transports.wire import (
     shared_stream,
     start,
 )
+from tests.servers import SECRET
 
 pytestmark = pytest.mark.usefixtures("no_faults")
 
@@ -35,6 +38,23 @@ def test_a_reservation_is_a_token(user: Client) -> None:
     assert (response.status_code, response.headers["content-type"]) == (201, "text/plain; charset=utf-8")
     assert len(response.text) >= 32
     assert response.text != reserve(user)
+
+
+def test_an_operation_ends_with_its_own_token(user: Client) -> None:
+    """The stream, which was opened with another token of the same user, goes on."""
+    claims = jwt.decode(
+        user.headers["authorization"].removeprefix("Bearer "), options={"verify_signature": False}
+    )
+    soon = jwt.encode({**claims, "exp": datetime.now(UTC) + timedelta(seconds=2)}, SECRET)
+    with shared_stream(user) as stream:
+        with Client(str(user.base_url), soon) as guest:
+            assert start(guest, stream.token, THREADS, "short").status_code == 202
+        stream.next()
+        ended, complete = stream.next(), stream.next()
+        assert codes(ended.data["payload"]) == ["UNAUTHENTICATED"]
+        assert (complete.event, complete.data) == ("complete", {"id": "short"})
+        assert stream.start("{ __typename }", "short").status_code == 202
+        assert stream.next().data["payload"]["data"] == {"__typename": "Query"}
 
 
 def test_operations_of_one_stream_are_told_apart_by_their_ids(user: Client) -> None:

@@ -1,5 +1,6 @@
 """Values that do not fit: the user's input, told in plain words and without the value."""
 
+import base64
 import json
 from typing import Any
 
@@ -27,6 +28,9 @@ WRONG: dict[tuple[str, str], list[Any]] = {
     (FIRST, "first"): ["1", 1.5, True, None, [], {}, [True], 0, -1, 101],
     (AFTER, "after"): [1, True, [], {}, "", "x", "=", "é", "a" * 600, "MQ==", "a-1"],
     (NODES, "ids"): [[None], [True], [{}], None, [["x"]]],
+    # A value that may be left out and may not be null.
+    ('query ($id: UUID = "0197b4e2-7c11-7000-8000-3d1c5b2a9f10") { thread(id: $id) { id } }', "id"): [None],
+    ("query ($if: Boolean = true) { threads @include(if: $if) { nodes { id } } }", "if"): [None],
     (INPUT, "input"): [1, "x", [], [None], {"titel": "x"}, {"title": {"a": [None]}}],
 }
 
@@ -38,7 +42,9 @@ WRONG: dict[tuple[str, str], list[Any]] = {
 def test_a_variable_that_does_not_fit_is_the_users_input(
     user: Client, query: str, variables: dict[str, Any]
 ) -> None:
-    assert set(codes(graphql(user, query, **variables))) == {"BAD_USER_INPUT"}
+    answer = graphql(user, query, **variables)
+    assert set(codes(answer)) == {"BAD_USER_INPUT"}
+    assert "None" not in str(answer["errors"][0]["message"])
 
 
 def test_a_variable_that_is_missing_is_the_users_input(user: Client) -> None:
@@ -53,6 +59,7 @@ def test_a_variable_that_is_missing_is_the_users_input(user: Client) -> None:
         "{ thread(id: null) { id } }",
         "{ threads(first: %s) { nodes { id } } }" % ("9" * 1000),
         "{ threads(first: %s) { nodes { id } } }" % ("9" * 5000),
+        "query ($id: ID! = %s) { node(id: $id) { id } }" % ("9" * 5000),
         "{ threads(first: 1.5) { nodes { id } } }",
         "{ threads(first: true) { nodes { id } } }",
         '{ threads(after: "x") { nodes { id } } }',
@@ -64,8 +71,30 @@ def test_a_literal_that_does_not_fit_is_the_users_input(user: Client, query: str
     assert set(codes(graphql(user, query))) == {"BAD_USER_INPUT"}
 
 
+@pytest.mark.parametrize(
+    "instant",
+    [
+        "0001-01-01T00:00:00+14:00",
+        "9999-12-31T23:59:59-14:00",
+        "0001-01-01T00:00:00",
+        "2026-01-01T00:00:00+01:00",
+    ],
+)
+@pytest.mark.parametrize("kind", ["t", "u", "m", ["t"], 1])
+def test_a_cursor_that_was_made_up_is_the_users_input(user: Client, kind: object, instant: str) -> None:
+    text = json.dumps([kind, instant, "0197b4e2-7c11-7000-8000-3d1c5b2a9f10"])
+    cursor = base64.urlsafe_b64encode(text.encode()).rstrip(b"=").decode()
+    assert codes(graphql(user, AFTER, after=cursor)) == ["BAD_USER_INPUT"]
+
+
+@pytest.mark.parametrize("text", ["[" * 1500, "{}", "null", '"t"', "\x00\xff"])
+def test_a_cursor_of_other_json_is_the_users_input(user: Client, text: str) -> None:
+    cursor = base64.urlsafe_b64encode(text.encode("latin-1")).rstrip(b"=").decode()
+    assert codes(graphql(user, AFTER, after=cursor)) == ["BAD_USER_INPUT"]
+
+
 def test_a_cursor_of_a_subscription_that_does_not_fit_is_the_users_input(user: Client) -> None:
-    for literal in ('"x"', "1", '"é"'):
+    for literal in ('"x"', "1", '"é"', '""'):
         query = f"subscription {{ threadsChanged(after: {literal}) {{ __typename }} }}"
         with event_stream(user, query) as events:
             failed, complete = events
