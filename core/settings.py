@@ -53,24 +53,40 @@ class Settings(BaseSettings):
         "input", description="Attachments as `input_image`/`input_file` or as OpenAI's own parts"
     )
 
-    search_enabled: bool = Field(
-        True, description="Embedding-based search and indexing (search is not in this version yet)"
+    search_enabled: bool = Field(True, description="Whether there is search, and an index for it")
+    search_min_similarity: float = Field(0.3, ge=-1, le=1, description="Lowest cosine similarity of a hit")
+    search_deadline_seconds: float = Field(
+        1, gt=0, le=60, description="How long a search may look through texts; then its answer is partial"
+    )
+    search_cache_bytes: int = Field(
+        256 * 2**20, ge=2**20, description="Vectors kept in memory for those who search, in bytes"
     )
     embedding_model_name: str = Field(
-        "intfloat/multilingual-e5-large",
-        description="Model used for embeddings (search is not in this version yet)",
+        "intfloat/multilingual-e5-large", min_length=1, description="Model used for embeddings"
     )
-    embedding_batch_size: int = Field(
-        8, ge=1, description="Texts embedded at once (search is not in this version yet)"
+    embedding_api_base: OptionalText = Field(
+        None, description="Base URL of an OpenAI-compatible embeddings API; empty: sentence-transformers here"
     )
-    embedding_device: OptionalText = Field(
-        None, description="Device for embeddings, such as `cuda` (search is not in this version yet)"
+    embedding_api_key: OptionalText = Field(
+        None, repr=False, description="Bearer token for the embeddings API"
     )
-    chroma_persist_directory: Path = Field(
-        Path("./.chroma"), description="Directory of the vector index (search is not in this version yet)"
+    embedding_timeout_seconds: float = Field(
+        30, gt=0, description="How long the embeddings API may take for one batch"
     )
-    search_min_similarity: float = Field(
-        0.3, ge=-1, le=1, description="Lowest cosine similarity of a hit (search is not in this version yet)"
+    embedding_batch_size: int = Field(8, ge=1, le=1024, description="Texts embedded at once")
+    embedding_device: OptionalText = Field(None, description="Device for embeddings, such as `cuda`")
+    embedding_max_tokens: int = Field(
+        510, ge=32, description="Longest piece of a message that is embedded as one, in tokens"
+    )
+    embedding_query_prefix: str | None = Field(
+        None, description="Put before what is searched for; unset: what the model family wants"
+    )
+    embedding_passage_prefix: str | None = Field(
+        None, description="Put before what is found; unset: what the model family wants"
+    )
+    chroma_persist_directory: Path = Field(Path("./.chroma"), description="Directory of the vector index")
+    chroma_url: OptionalText = Field(
+        None, description="A Chroma server, such as `http://chroma:8000`, in place of the directory"
     )
 
     jwt_secret_key: str = Field(
@@ -186,7 +202,7 @@ class Settings(BaseSettings):
             raise ValueError("must name a file, such as sqlite:///./app.db; memory would be lost at exit")
         return value
 
-    @field_validator("llm_api_base")
+    @field_validator("llm_api_base", "embedding_api_base", "chroma_url")
     @classmethod
     def _http_url(cls, value: str | None) -> str | None:
         if value is None:

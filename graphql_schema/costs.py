@@ -60,8 +60,8 @@ class Cost:
     locations=[Location.FIELD_DEFINITION],
     description=(
         "How many items the list or the connection holds: the largest of the slicing arguments, or of their "
-        f"lengths where they are lists, or else the assumed size ({ASSUMED_SIZE} where none is declared). What "
-        "is selected below costs that many times."
+        f"lengths where they are lists, or else the assumed size ({ASSUMED_SIZE} where none is declared). "
+        "What is selected below costs that many times."
     ),
 )
 class ListSize:

@@ -64,6 +64,9 @@ class Base(DeclarativeBase):
     type_annotation_map = {datetime: UtcDateTime, dict[str, Any]: JSON, list[str]: JSON}  # noqa: RUF012
 
 
+_UNINDEXED = sql_text("entry_id IS NULL")
+
+
 class UserRow(Base):
     __tablename__ = "users"
 
@@ -110,6 +113,7 @@ class ThreadRow(Base):
         Index("ix_threads_owner_created", "owner_id", "created_at", "id"),
         Index("ix_threads_owner_listed_created", "owner_id", "is_listed", "created_at", "id"),
         Index("ix_threads_owner_change", "owner_id", "change_seq"),
+        Index("ix_threads_unindexed", "id", sqlite_where=_UNINDEXED, postgresql_where=_UNINDEXED),
     )
 
     id: Mapped[UUID] = mapped_column(primary_key=True, default=new_id)
@@ -126,6 +130,8 @@ class ThreadRow(Base):
     awaits_secret: Mapped[bool] = mapped_column(default=False)
     # The owner's number of the last change of this thread: `core.db.changes` gives it.
     change_seq: Mapped[int] = mapped_column(BigInteger, default=0, server_default="0")
+    # Its entry in the search index; null while title and summary are still to be indexed.
+    entry_id: Mapped[int | None] = mapped_column(BigInteger)
     created_at: Mapped[datetime] = mapped_column(default=now)
     updated_at: Mapped[datetime] = mapped_column(default=now)
     deleted_at: Mapped[datetime | None]
@@ -135,6 +141,7 @@ class MessageRow(Base):
     __tablename__ = "messages"
     __table_args__ = (
         UniqueConstraint("thread_id", "position"),
+        Index("ix_messages_unindexed", "id", sqlite_where=_UNINDEXED, postgresql_where=_UNINDEXED),
         Index(
             "uq_messages_idempotency",
             "thread_id",
@@ -162,6 +169,8 @@ class MessageRow(Base):
     # A repeated send finds what the first one stored; the digest tells it from another request.
     idempotency_key: Mapped[str | None] = mapped_column(String(255))
     request_digest: Mapped[str | None] = mapped_column(String(64))
+    # Its entry in the search index; null while its text is still to be indexed.
+    entry_id: Mapped[int | None] = mapped_column(BigInteger)
     created_at: Mapped[datetime] = mapped_column(default=now)
     updated_at: Mapped[datetime] = mapped_column(default=now)
 

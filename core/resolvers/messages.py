@@ -8,6 +8,7 @@ from sqlalchemy.orm import Session
 
 from core.context import Context
 from core.db.changes import touch
+from core.db.indexing import text_changed
 from core.db.keyset import Slice, Window
 from core.db.mapping import MESSAGE_COLUMNS
 from core.db.message_slices import slices_of_messages
@@ -109,8 +110,9 @@ async def update_message(
         touch(session, thread)
         if status is not None:
             row.status = status
-        if text is not None:
+        if text is not None and storable(text) != row.text:
             row.text = storable(text)
+            text_changed(session, row)
         if error_code is not None:
             row.error_code = storable(error_code)[:LONGEST_ERROR_CODE]
         if tokens_count is not None:

@@ -15,6 +15,7 @@ from sqlalchemy.orm import Session
 from core.auth.permissions import check_model
 from core.context import Context
 from core.db.changes import touch
+from core.db.indexing import text_changed
 from core.db.mapping import to_run
 from core.db.messages import append_message, with_attachments
 from core.db.models import AttachmentRow, MessageRow, RunRow, ThreadRow
@@ -207,6 +208,7 @@ class _Sending:
         words = text[:TITLE_CHARACTERS].rstrip()
         title = f"{model}: {words}" if model else words
         thread.title = title.replace("[", "").replace("]", "")[:LONGEST_TITLE]
+        text_changed(self.session, thread)
         relist(self.session, thread)
 
 

@@ -11,6 +11,7 @@ from sqlalchemy.orm import Session
 
 from core.context import Context
 from core.db.changes import touch
+from core.db.indexing import text_changed
 from core.db.keyset import Order, Slice, Window, read_slice
 from core.db.mapping import THREAD_COLUMNS, to_thread
 from core.db.messages import with_attachments
@@ -177,6 +178,8 @@ async def update_thread(
             thread.title = storable(title) or None
         if summary is not None:
             thread.summary = storable(summary) or None
+        if title is not None or summary is not None:
+            text_changed(session, thread)
         if metadata is not None:
             scope = scope_for(session, user, metadata)
             session.flush()

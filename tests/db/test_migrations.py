@@ -16,6 +16,7 @@ from core.db.engines import database_url, writer_engine
 from core.db.migrate import head_revision, migrate
 from core.db.models import Base
 from core.ids import new_id
+from tests.db.schema import COMPARED
 from tests.postgresql import postgresql
 
 
@@ -24,7 +25,7 @@ def test_a_migrated_database_is_what_the_models_say(tmp_path: Path) -> None:
     assert migrate(url) == head_revision()
     engine = writer_engine(database_url(url))
     with engine.connect() as connection:
-        context = MigrationContext.configure(connection, opts={"compare_type": True})
+        context = MigrationContext.configure(connection, opts=COMPARED)
         assert compare_metadata(context, Base.metadata) == []
     engine.dispose()
 

@@ -12,6 +12,7 @@ from core.db.engines import database_url, writer_engine
 from core.db.migrate import head_revision, migrate
 from core.db.models import Base
 from tests.clients import Client, chunks
+from tests.db.schema import COMPARED
 from tests.postgresql import postgresql
 from tests.provider.client import ProviderProcess
 from tests.provider.script import text_stream
@@ -55,7 +56,7 @@ def test_starters_at_the_same_moment_migrate_once(url: str) -> None:
         assert list(pool.map(migrate, [url] * 4)) == [head_revision()] * 4
     engine = writer_engine(database_url(url))
     with engine.connect() as connection:
-        context = MigrationContext.configure(connection, opts={"compare_type": True})
+        context = MigrationContext.configure(connection, opts=COMPARED)
         assert compare_metadata(context, Base.metadata) == []
     engine.dispose()
 

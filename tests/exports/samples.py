@@ -1,7 +1,5 @@
 """Transcripts that the export tests share."""
 
-# ruff: noqa: RUF001 - the words are Cyrillic
-
 from datetime import UTC, datetime
 
 from core.exports import Entry, Transcript

@@ -1,5 +1,3 @@
-# ruff: noqa: RUF001 - the words are Cyrillic
-
 import io
 import re
 import unicodedata
