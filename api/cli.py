@@ -42,10 +42,15 @@ def demo(
     host: Host = "127.0.0.1",
     port: Annotated[int, typer.Option(help="Port to listen on", min=1, max=65535)] = 8009,
     model_port: Annotated[int, typer.Option(help="Port of the embedded model", min=1, max=65535)] = 8080,
+    embedding_port: Annotated[
+        int, typer.Option(help="Port of the embedded embedding model", min=1, max=65535)
+    ] = 8081,
     data_dir: Annotated[Path, typer.Option(help="Where the demo keeps everything")] = Path("data"),
 ) -> None:
     """Run the server with a small real model on this machine; nothing needs to be set."""
-    demo_command.run(host=host, port=port, model_port=model_port, data_dir=data_dir)
+    demo_command.run(
+        host=host, port=port, model_port=model_port, embedding_port=embedding_port, data_dir=data_dir
+    )
 
 
 @app.command()

@@ -18,17 +18,25 @@ class Health(BaseModel):
     model_config = ConfigDict(json_schema_extra={"examples": [{"status": "ok"}]})
 
     status: str
+    detail: str | None = None
 
 
-@router.get("/health")
+@router.get("/health", response_model_exclude_none=True)
 async def health() -> Health:
     """Answers while the process lives."""
     return Health(status="ok")
 
 
-@router.get("/health/ready", responses={503: {"model": Health, "description": "Give this process no work"}})
+@router.get(
+    "/health/ready",
+    response_model_exclude_none=True,
+    responses={503: {"model": Health, "description": "Give this process no work"}},
+)
 async def ready(parts: Annotated[Services, Depends(services)], response: Response) -> Health:
-    """Whether requests should be sent here: the database answers and no shutdown is under way."""
+    """Whether requests should be sent here: the database answers and no shutdown is under way.
+
+    `degraded` is ready, but that nothing is found by its meaning; `detail` says why.
+    """
     try:
         await parts.db.ping()
     except Unavailable:
@@ -37,4 +45,7 @@ async def ready(parts: Annotated[Services, Depends(services)], response: Respons
     if parts.runs.is_draining:
         response.status_code = 503
         return Health(status="draining")
+    trouble = parts.search.health.trouble
+    if trouble is not None:
+        return Health(status="degraded", detail=trouble)
     return Health(status="ok")

@@ -14,6 +14,7 @@ from core.logs import get_logger
 from core.provider.client import ProviderClient
 from core.runs.engine import RunEngine
 from core.runs.memory_log import MemoryLog
+from core.search.index import SearchIndex
 from core.settings import DEFAULT_SECRET, Settings
 from core.signals import Signals
 
@@ -40,11 +41,16 @@ async def running_services(settings: Settings) -> AsyncIterator[Services]:
             )
             runs = RunEngine(settings, db, files, provider, log)
             passwords = Passwords()
+            search = SearchIndex(settings, db, signals)
+            await search.start()
             await runs.start(alone=db.file is not None)
             try:
-                yield Services(settings, db, files, provider, runs, passwords, Tokens(settings), signals)
+                yield Services(
+                    settings, db, files, provider, runs, passwords, Tokens(settings), signals, search
+                )
             finally:
                 await runs.drain(settings.shutdown_grace_seconds)
+                await search.close()
                 await provider.close()
                 passwords.close()
     finally:

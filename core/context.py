@@ -10,6 +10,7 @@ from core.errors import Unauthenticated
 from core.files.store import FileStore
 from core.provider.client import ProviderClient
 from core.runs.engine import RunEngine
+from core.search.index import SearchIndex
 from core.settings import Settings
 from core.signals import Signals
 
@@ -26,6 +27,7 @@ class Services:
     passwords: Passwords
     tokens: Tokens
     signals: Signals
+    search: SearchIndex
 
     def context(self, caller: User | None) -> "Context":
         """The context of one call."""

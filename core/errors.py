@@ -128,6 +128,12 @@ class NotStorable(InvalidRequest):
         super().__init__("A text holds characters that cannot be stored, such as NUL; leave them out")
 
 
+class InvalidQuery(InvalidRequest):
+    """Nothing can be searched for by this."""
+
+    code = "INVALID_QUERY"
+
+
 class ModelRequired(InvalidRequest):
     code = "MODEL_REQUIRED"
 

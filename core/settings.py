@@ -212,7 +212,7 @@ class Settings(BaseSettings):
             raise ValueError("must be like https://host/v1")
         return value
 
-    @field_validator("llm_api_key")
+    @field_validator("llm_api_key", "embedding_api_key")
     @classmethod
     def _header_value(cls, value: str | None) -> str | None:
         if value is not None and not (value.isascii() and value.isprintable()):

@@ -71,6 +71,11 @@ def user_topic(user_id: UUID) -> str:
     return f"user:{user_id}"
 
 
+def texts_topic() -> str:
+    """Published when a text may have changed, so that it has to be indexed."""
+    return "texts"
+
+
 def shutdown_topic() -> str:
     """For those who wait for nothing else than the end of this process; `publish_all` wakes them."""
     return "shutdown"

@@ -45,6 +45,16 @@ class PageInfo:
     start_cursor: Cursor | None = strawberry.field(description="The first item's cursor; null if none.")
     end_cursor: Cursor | None = strawberry.field(description="The last item's cursor; null if none.")
 
+    @classmethod
+    def of(cls, found: Slice[Any], edges: Sequence["Edge[Any]"]) -> Self:
+        """Of the page of `found`, which is shown as `edges`."""
+        return cls(
+            has_next_page=found.has_next,
+            has_previous_page=found.has_previous,
+            start_cursor=edges[0].cursor if edges else None,
+            end_cursor=edges[-1].cursor if edges else None,
+        )
+
 
 @strawberry.type(description="An item of a list and its place there.")
 class Edge(Generic[Node]):
@@ -76,13 +86,7 @@ class Connection(Generic[Node]):
         edges = [
             Edge(node=node, cursor=cursor_of(item)) for node, item in zip(nodes, found.items, strict=True)
         ]
-        page_info = PageInfo(
-            has_next_page=found.has_next,
-            has_previous_page=found.has_previous,
-            start_cursor=edges[0].cursor if edges else None,
-            end_cursor=edges[-1].cursor if edges else None,
-        )
-        return cls(edges=edges, nodes=list(nodes), page_info=page_info, count=count, **more)
+        return cls(edges=edges, nodes=list(nodes), page_info=PageInfo.of(found, edges), count=count, **more)
 
 
 def window(

@@ -8,6 +8,8 @@ from strawberry.types.enum import StrawberryEnumDefinition
 
 from core.db.records import MessageStatus, RunStatus, SenderType
 from core.exports import ExportFormat
+from core.resolvers.search import SearchMode
+from core.search.ranking import MatchedBy
 
 AnyEnum = TypeVar("AnyEnum", bound=type[StrEnum])
 
@@ -52,6 +54,21 @@ described(
         "FAILED": "The provider or the server failed; what had arrived is kept.",
         "CANCELLED": "Its owner stopped it; what had arrived is kept.",
     },
+)
+described(
+    SearchMode,
+    "How to search.",
+    {
+        "HYBRID": "By meaning and by words, the ranks of both joined. Without vectors by words alone.",
+        "SEMANTIC": "By meaning alone, in any language that the embedding model knows.",
+        "REGEX": "By a regular expression, newest first; letter case makes no difference.",
+        "TEXT": "By words: what has more of them, and rarer ones, comes first.",
+    },
+)
+described(
+    MatchedBy,
+    "What found a text.",
+    {"MEANING": "Its meaning is close to the query's.", "TEXT": "Its words, or the expression, match."},
 )
 described(
     ExportFormat,

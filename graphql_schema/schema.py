@@ -12,6 +12,7 @@ from graphql_schema.node_queries import NodeQuery
 from graphql_schema.provider_threads import ProviderThreadMutation
 from graphql_schema.runs import RunMutation, RunQuery
 from graphql_schema.scalars import SCALARS
+from graphql_schema.search import SearchQuery
 from graphql_schema.sending import SendingMutation
 from graphql_schema.subscriptions import Subscription
 from graphql_schema.threads import ThreadMutation, ThreadQuery
@@ -19,7 +20,7 @@ from graphql_schema.users import UserMutation, UserQuery
 
 
 @strawberry.type(description="What can be read.")
-class Query(NodeQuery, UserQuery, ThreadQuery, MessageQuery, RunQuery, ModelQuery):
+class Query(NodeQuery, UserQuery, ThreadQuery, MessageQuery, RunQuery, ModelQuery, SearchQuery):
     pass
 
 

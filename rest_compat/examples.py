@@ -106,3 +106,13 @@ PROVIDER_THREAD = shown_as(
     updated_at=_TIME,
 )
 PROVIDER_THREAD_CHANGE = shown_as(conversation_id="conv-123", payload={"step": 2})
+SEARCH = shown_as(phrase="hotels near the Colosseum", limit=10)
+SEARCH_RESULT = shown_as(
+    items=[{"thread": _THREAD_FIELDS, "similarity": 0.87}],
+    pagination={"total": 1, "page": 1, "limit": 10, "has_more": False},
+    best_similarity=0.87,
+    similarity_threshold=0.81,
+    best_distance=0.13,
+    distance_threshold=0.19,
+    min_similarity=0.3,
+)

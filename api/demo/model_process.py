@@ -1,4 +1,4 @@
-"""The demo's model as a child process: started, waited for, and stopped."""
+"""A model of the demo as a child process: started, waited for, and stopped."""
 
 import http.client
 import os
@@ -7,7 +7,9 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -28,11 +30,15 @@ class ModelProcessError(Exception):
 class ModelProcess:
     """One model server, which never outlives this process.
 
-    `with` stops it at the end. Methods block, and are for one thread at a time.
+    It is for chat, or for embeddings if the file of their weights is given. `with` stops it at the end.
+    Methods block, and are for one thread at a time.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, *, embeddings: Path | None = None) -> None:
+        self._embeddings = embeddings
         self._child: subprocess.Popen[str] | None = None
+        self._watcher: threading.Thread | None = None
+        self._stopping = False
         self._port = model_server.DEFAULT_PORT
         self._log_file: Path | None = None
         self._announced = False
@@ -56,18 +62,17 @@ class ModelProcess:
         return None if self._child is None else self._child.pid
 
     def start(self, port: int, log_file: Path | None = None) -> None:
-        """Start the child and return at once; `wait_until_ready` tells when it answers.
+        """Start the child and return at once; `wait_until_ready` or `watch` tell what becomes of it.
 
         Call it from a thread that lives as long as the model should: Linux ends the child with it.
         Raises ModelProcessError if the port is in use, naming one that is not.
         """
         if self._child is not None:
             raise ModelProcessError(f"The model already runs on port {self._port}")
-        if port_in_use(port):
-            raise _busy(port)
-        self._port, self._log_file, self._announced = port, log_file, False
+        self.require_free(port)
+        self._port, self._log_file, self._announced, self._stopping = port, log_file, False, False
         self._child = subprocess.Popen(  # noqa: S603  # our own file, and numbers
-            _command(port, log_file),
+            self._command(),
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
@@ -98,17 +103,40 @@ class ModelProcess:
             if self._announced:
                 time.sleep(min(_READY_POLL_S, left))
 
+    def watch(self, tell_failure: Callable[[str], None], timeout: float) -> None:
+        """Return at once; a thread waits until the model is ready, and tells one sentence if it fails."""
+
+        def wait() -> None:
+            try:
+                self.wait_until_ready(timeout)
+            except ModelProcessError as error:
+                if not self._stopping:
+                    tell_failure(str(error))
+
+        self._watcher = threading.Thread(target=wait, name="model-watcher", daemon=True)
+        self._watcher.start()
+
+    def require_free(self, port: int) -> None:
+        """Raises ModelProcessError if the port is in use, naming one that is not."""
+        if port_in_use(port):
+            raise self._busy(port)
+
     def stop(self, grace: float = 5.0) -> None:
         """End the child, by force if it is still there after `grace` seconds; nothing if there is none."""
+        self._stopping = True
         child, self._child = self._child, None
         if child is None:
             return
-        with child:  # closes the pipe, and waits
-            child.terminate()
-            try:
-                child.wait(grace)
-            except subprocess.TimeoutExpired:
-                child.kill()
+        child.terminate()
+        try:
+            child.wait(grace)
+        except subprocess.TimeoutExpired:
+            child.kill()
+        if self._watcher is not None:
+            self._watcher.join()  # it reads the pipes
+            self._watcher = None
+        with child:  # closes the pipes, and waits
+            pass
 
     def _end_of(self, child: subprocess.Popen[str]) -> ModelProcessError:
         """Why the child ended: its last line, or else its status."""
@@ -116,22 +144,27 @@ class ModelProcess:
         with child:
             said = child.stderr.read().strip() if child.stderr else ""
         if port_in_use(self._port):
-            return _busy(self._port)  # taken since we looked; the child names an option of its own
+            return self._busy(self._port)  # taken since we looked; the child names an option of its own
         if said:
             return ModelProcessError(said.splitlines()[-1])
         status = child.returncode
         how = f"was ended by {signal.Signals(-status).name}" if status < 0 else f"ended with status {status}"
         return ModelProcessError(f"The model {how} before it answered{self._see_log()}")
 
+    def _command(self) -> list[str]:
+        # By its path, with -P: a folder `api` where the demo is started must not be taken for ours.
+        command = [sys.executable, "-P", model_server.__file__]
+        command += ["--port", str(self._port), "--parent", str(os.getpid())]
+        if self._embeddings is not None:
+            command += ["--embeddings", str(self._embeddings)]
+        return command if self._log_file is None else [*command, "--log-file", str(self._log_file)]
+
+    def _busy(self, port: int) -> ModelProcessError:
+        option = "--model-port" if self._embeddings is None else "--embedding-port"
+        return ModelProcessError(f"Port {port} is in use; try {option} {_free_port_after(port)}")
+
     def _see_log(self) -> str:
         return f"; see {self._log_file}" if self._log_file else ""
-
-
-def _command(port: int, log_file: Path | None) -> list[str]:
-    # By its path, with -P: a folder `api` where the demo is started must not be taken for ours.
-    command = [sys.executable, "-P", model_server.__file__]
-    command += ["--port", str(port), "--parent", str(os.getpid())]
-    return command if log_file is None else [*command, "--log-file", str(log_file)]
 
 
 def _first_line(child: subprocess.Popen[str], timeout: float) -> bool:
@@ -142,10 +175,6 @@ def _first_line(child: subprocess.Popen[str], timeout: float) -> bool:
         return True
     child.wait()  # it closed its output, which only its end does
     return False
-
-
-def _busy(port: int) -> ModelProcessError:
-    return ModelProcessError(f"Port {port} is in use; try --model-port {_free_port_after(port)}")
 
 
 def _free_port_after(port: int) -> int:

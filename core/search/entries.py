@@ -12,7 +12,7 @@ from itertools import accumulate, takewhile
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import bindparam, func, insert, literal, select, update
+from sqlalchemy import bindparam, exists, func, insert, literal, select, update
 from sqlalchemy.dialects.postgresql import insert as postgresql_insert
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 from sqlalchemy.orm import Session
@@ -54,6 +54,13 @@ def microseconds(instant: datetime) -> int:
 def thread_text(title: str | None, summary: str | None) -> str:
     """The text of a thread's own entry: title and summary, a line each."""
     return "\n".join(part for part in (title, summary) if part)
+
+
+def has_unindexed(session: Session) -> bool:
+    """Whether any row has no entry."""
+    threads = select(exists(select(ThreadRow.id).where(ThreadRow.entry_id.is_(None))))
+    messages = select(exists(select(MessageRow.id).where(MessageRow.entry_id.is_(None))))
+    return bool(session.scalar(messages) or session.scalar(threads))
 
 
 def index_texts(session: Session) -> int:

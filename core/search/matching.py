@@ -25,7 +25,7 @@ Span = tuple[int, int]
 
 # Texts read at once: few enough that a page of matches in recent texts is found at once.
 _CHUNK = 200
-# Of each word's entries, the newest; and of all of them together, the best by what words they have.
+# Of each word's entries, the newest; and how many of the best are read at once, to be compared.
 _MOST_OF_A_WORD = 5000
 _MOST_READ = 300
 # Okapi BM25, with lengths in characters; https://doi.org/10.1561/1500000019
@@ -82,32 +82,48 @@ def find_pattern(
     return TextHits(_flat(found), is_partial=False)
 
 
-def find_words(session: Session, scope: SearchScope, words: Words, until: float) -> TextHits:
-    """The entries that fit the words best: those with more of them, and with rarer ones, come first."""
+def find_words(session: Session, scope: SearchScope, words: Words, *, threads: int, until: float) -> TextHits:
+    """The entries that fit the words best, of at least `threads` threads if there are so many.
+
+    Those with more of the words, and with rarer ones, come first. `until` as in `find_pattern`.
+    """
     total = count_entries(session, scope)
-    indexed = [(word, candidates(session, scope.ids, word.required, _MOST_OF_A_WORD))
-               for word in words.words if word.required is not None]  # fmt: skip
-    scores: dict[int, float] = {}
-    for _, ids in indexed:
-        weight = _rarity(len(ids), total)
-        for id_ in ids:
-            scores[id_] = scores.get(id_, 0) + weight
-    best = sorted(scores, key=lambda id_: (-scores[id_], -id_))[:_MOST_READ]
-    # Words of one or two letters have no trigrams.
-    chunks = [[*best, *long_entries(session, scope)]] if indexed else all_entries(session, scope, _CHUNK)
-    rarities = {word: _rarity(len(ids), total) for word, ids in indexed}
+    found = {
+        word: candidates(session, scope.ids, word.required, _MOST_OF_A_WORD)
+        for word in words.words
+        if word.required is not None
+    }
+    rarities = {word: _rarity(len(ids), total) for word, ids in found.items()}
     hits: list[TextHit] = []
+    seen: set[UUID] = set()
+    # Words of one or two letters have no trigrams.
+    chunks = _best_chunks(session, scope, found, rarities) if found else all_entries(session, scope, _CHUNK)
     try:
         for chunk in chunks:
             for entry in _read(session, scope, chunk, until):
                 hit = _score(entry, words, rarities, until)
                 if hit is not None:
                     hits.append(hit)
-            if len(hits) >= _MOST_READ:
+                    seen.add(entry.thread_id)
+            if len(seen) >= threads:
                 break
     except OutOfTime:
         return TextHits(_cut(hits), is_partial=True)
     return TextHits(_cut(hits), is_partial=False)
+
+
+def _best_chunks(
+    session: Session, scope: SearchScope, found: dict[Word, list[int]], rarities: dict[Word, float]
+) -> Iterator[Sequence[int]]:
+    """The entries that have any of the words, the most promising first, and all that are long."""
+    promises: dict[int, float] = {}
+    for word, ids in found.items():
+        for id_ in ids:
+            promises[id_] = promises.get(id_, 0) + rarities[word]
+    best = sorted(promises, key=lambda id_: (-promises[id_], -id_))
+    yield [*best[:_MOST_READ], *long_entries(session, scope)]
+    for start in range(_MOST_READ, len(best), _MOST_READ):
+        yield best[start : start + _MOST_READ]
 
 
 def _read(session: Session, scope: SearchScope, ids: Sequence[int], until: float) -> Iterator[EntryText]:

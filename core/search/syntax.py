@@ -4,17 +4,17 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import ClassVar
 
-from core.errors import InvalidInput
+from core.errors import InvalidQuery
 from core.search.classes import Chars
 
 
-class InvalidPattern(InvalidInput):
+class InvalidPattern(InvalidQuery):
     """The regular expression cannot be used; `reason` says why and where, without any prefix."""
 
     code: ClassVar[str] = "INVALID_PATTERN"
 
     def __init__(self, reason: str) -> None:
-        super().__init__("query", f"Invalid regex: {reason}")
+        super().__init__(f"Invalid regex: {reason}")
         self.reason = reason
 
 

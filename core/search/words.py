@@ -4,7 +4,7 @@ import re
 from functools import cache
 from typing import ClassVar
 
-from core.errors import InvalidInput
+from core.errors import InvalidQuery
 from core.search.classes import Chars, Named, word_ranges, written
 from core.search.engine import Compiled, compiled
 from core.search.folding import composed, folded
@@ -20,7 +20,7 @@ _UNUSABLE = re.compile("[\x00\ud800-\udfff]")
 _SPACE = Repeat(Chars((Named("s"),), negated=False, fold=True), 1, None, lazy=False)
 
 
-class InvalidPhrase(InvalidInput):
+class InvalidPhrase(InvalidQuery):
     """There is nothing in the phrase that could be looked for."""
 
     code: ClassVar[str] = "INVALID_PHRASE"

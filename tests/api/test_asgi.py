@@ -31,7 +31,7 @@ def test_plain_uvicorn_serves_the_application_and_stops_cleanly(tmp_path: Path) 
             assert any("startup complete" in line for line in lines)
             with Client(f"http://127.0.0.1:{port}") as client:
                 assert client.get("/health").json() == {"status": "ok"}
-                assert client.get("/health/ready").json() == {"status": "ok"}
+                assert client.get("/health/ready").status_code == 200
             server.terminate()
             rest = lines.read()
         server.wait(30)

@@ -18,6 +18,7 @@ from core.files.store import FileStore
 from core.provider.client import ProviderClient
 from core.runs.engine import RunEngine
 from core.runs.memory_log import MemoryLog
+from core.search.index import SearchIndex
 from core.settings import Settings
 from core.signals import Signals
 from tests.conftest import unique
@@ -32,7 +33,9 @@ async def open_services(url: str, directory: Path, **values: Any) -> AsyncIterat
     db = Database(url, signals)
     files, provider, passwords = FileStore(directory), ProviderClient(settings), Passwords()
     runs = RunEngine(settings, db, files, provider, MemoryLog(run_bytes=2**20, retention_seconds=1))
-    yield Services(settings, db, files, provider, runs, passwords, Tokens(settings), signals)
+    search = SearchIndex(settings, db, signals)  # not started either
+    yield Services(settings, db, files, provider, runs, passwords, Tokens(settings), signals, search)
+    await search.close()
     await provider.close()
     passwords.close()
     db.close()

@@ -51,6 +51,7 @@ def settings_of(provider: ProviderProcess, directory: Path, **values: Any) -> Se
         _env_file=None,
         database_url=f"sqlite:///{directory / 'app.db'}",
         attachments_storage_dir=directory / "storage",
+        chroma_persist_directory=directory / "chroma",
         llm_api_base=f"{provider.base_url}/v1",
         jwt_secret_key=SECRET,
         thread_queue_limit=2,

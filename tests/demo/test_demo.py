@@ -1,15 +1,18 @@
 """`gwp-chat demo` and the README: what a newcomer copies works, on a real model."""
 
+import contextlib
 import os
 import re
 import signal
 import socket
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+import httpx
 import pytest
 
 from core.settings import Settings
@@ -27,6 +30,7 @@ LAST_LINE = "Ctrl-C ends everything."
 class Demo:
     url: str
     model_port: int
+    embedding_port: int
     welcome: str
     directory: Path
     process: subprocess.Popen[str]
@@ -40,10 +44,11 @@ def free_port() -> int:
 
 
 def start_demo(directory: Path) -> Demo:
-    port, model_port = free_port(), free_port()
+    port, model_port, embedding_port = free_port(), free_port(), free_port()
     environment = {name: value for name, value in os.environ.items() if not name.startswith("CHAT_")}
+    command = [sys.executable, "-m", "api", "demo", "--port", str(port), "--model-port", str(model_port)]
     process = subprocess.Popen(
-        [sys.executable, "-m", "api", "demo", "--port", str(port), "--model-port", str(model_port)],
+        [*command, "--embedding-port", str(embedding_port)],
         cwd=directory,
         env={**environment, "PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": "1"},
         stdout=subprocess.PIPE,
@@ -55,7 +60,8 @@ def start_demo(directory: Path) -> Demo:
         lines.append(line)
         if line.strip() == LAST_LINE:
             break
-    return Demo(f"http://127.0.0.1:{port}", model_port, "".join(lines), directory, process)
+    url = f"http://127.0.0.1:{port}"
+    return Demo(url, model_port, embedding_port, "".join(lines), directory, process)
 
 
 def end(demo: Demo, number: signal.Signals = signal.SIGINT) -> int:
@@ -165,6 +171,21 @@ def test_a_question_beyond_the_models_context_is_the_providers_refusal(demo: Dem
     assert "context" in response.json()["detail"]
 
 
+def test_the_demos_embedding_model_comes_up_beside_the_chat(demo: Demo) -> None:
+    deadline = time.monotonic() + 100
+    with httpx.Client(trust_env=False) as client:
+        answer = None
+        while answer is None or answer.status_code != 200:
+            assert time.monotonic() < deadline
+            with contextlib.suppress(httpx.TransportError):
+                answer = client.post(
+                    f"http://127.0.0.1:{demo.embedding_port}/v1/embeddings",
+                    json={"model": "multilingual-e5-small", "input": ["query: привет"]},
+                )
+    assert len(answer.json()["data"][0]["embedding"]) == 384
+    assert (demo.directory / "data" / "embedding" / "multilingual-e5-small.gguf").exists()
+
+
 def test_the_demos_secret_is_random_kept_and_private(demo: Demo) -> None:
     secret = demo.directory / "data" / "secret"
     assert len(secret.read_text()) > 40
@@ -177,7 +198,7 @@ def test_ctrl_c_ends_everything_and_a_second_start_knows_the_first(tmp_path: Pat
         client.post("/api/auth/register", json={"username": "ada", "password": PASSWORD})
         token = client.log_in("ada", PASSWORD)["access_token"]
     assert end(first) == 0
-    for port in (int(first.url.rsplit(":", 1)[1]), first.model_port):
+    for port in (int(first.url.rsplit(":", 1)[1]), first.model_port, first.embedding_port):
         with socket.socket() as probe:
             assert probe.connect_ex(("127.0.0.1", port)) != 0
     second = start_demo(tmp_path)

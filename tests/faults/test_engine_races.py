@@ -41,6 +41,7 @@ async def services(
         _env_file=None,
         database_url=f"sqlite:///{tmp_path / 'app.db'}",
         attachments_storage_dir=tmp_path / "storage",
+        chroma_persist_directory=tmp_path / "chroma",
         llm_api_base=f"{provider.base_url}/v1",
         shutdown_grace_seconds=0,
         max_concurrent_runs=2,

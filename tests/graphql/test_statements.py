@@ -15,6 +15,7 @@ from core.db.migrate import migrate
 from core.db.models import MessageRow, RunRow, ThreadRow
 from core.resolvers import threads
 from core.resolvers.bearers import Bearer
+from core.search.entries import index_texts
 from graphql_schema.context import GraphQLContext
 from graphql_schema.operations import OperationRequest, Operations
 from graphql_schema.schema import core_schema
@@ -30,6 +31,9 @@ QUERIES = {
       messages(first: 2) {{ totalCount nodes {{ {MESSAGE} }} }} }} }} }}""",
     "messages": f"""query ($n: Int) {{ threads(last: 1, includeDeleted: true) {{ nodes {{
       messages(first: $n) {{ nodes {{ {MESSAGE} }} }} }} }} }}""",
+    "search": f"""query ($n: Int) {{ search(query: "special", mode: TEXT, first: $n) {{ edges {{
+      node {{ title lastMessage {{ text }} }} matches {{
+      message {{ {MESSAGE} }} snippet {{ text }} }} }} }} }}""",
     "users": "query ($n: Int) { users(first: $n) { totalCount nodes { username } } }",
 }
 
@@ -39,10 +43,12 @@ async def ctx(tmp_path: Path) -> AsyncIterator[Context]:
     """An administrator with fifty threads of fifty messages."""
     url = f"sqlite:///{tmp_path / 'app.db'}"
     migrate(url)
-    async with open_services(url, tmp_path) as services:
+    async with open_services(url, tmp_path, search_deadline_seconds=60) as services:
         ctx = await new_caller(services, roles=["admin"])
         made = [(await threads.create_thread(ctx, title=str(number))).id for number in range(50)]
         await ctx.db.write(lambda session: fill(session, ctx, made))
+        while await ctx.db.write(index_texts):
+            pass
         for _ in range(50):
             await new_caller(services)
         yield ctx
@@ -64,7 +70,7 @@ def fill_thread(session: Session, ctx: Context, thread_id: UUID) -> None:
                 sender_id="x",
                 sender_type="assistant" if is_answer else "user",
                 status="ready",
-                text=str(number),
+                text=f"{number} special" if number == 1 else str(number),
             )
             for is_answer in (False, True)
         )

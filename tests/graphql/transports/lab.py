@@ -136,6 +136,7 @@ class LabServer:
             database_url=f"sqlite:///{directory / 'lab.db'}",
             attachments_storage_dir=directory / "storage",
             jwt_secret_key=SECRET,
+            chroma_persist_directory=directory / "chroma",
             **settings,
         )
         self._started = threading.Event()

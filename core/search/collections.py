@@ -1,0 +1,75 @@
+"""Which collection of vectors answers searches, and which is being filled to take its place."""
+
+from dataclasses import dataclass
+
+from sqlalchemy import exists, select, update
+from sqlalchemy.orm import Session
+
+from core.db.models import now
+from core.db.search_models import CollectionRow, EntryRow
+from core.search.vectors import Collection
+
+
+@dataclass(frozen=True, slots=True)
+class NumberedCollection:
+    """A collection and its number, by which entries know that they are in it."""
+
+    number: int
+    collection: Collection
+
+
+def live_collection(session: Session) -> NumberedCollection | None:
+    """The collection that answers searches."""
+    row = session.scalars(select(CollectionRow).where(CollectionRow.is_live)).one_or_none()
+    return _numbered(row) if row is not None else None
+
+
+def target_collection(session: Session, model: str, dimension: int) -> NumberedCollection:
+    """The newest collection of this model, made if there is none; the first of all is live at once."""
+    row = session.scalars(
+        select(CollectionRow)
+        .where(CollectionRow.model == model, CollectionRow.dimension == dimension)
+        .order_by(CollectionRow.number.desc())
+        .limit(1)
+    ).one_or_none()
+    return _numbered(row) if row is not None else add_collection(session, model, dimension)
+
+
+def add_collection(session: Session, model: str, dimension: int) -> NumberedCollection:
+    """A new, empty collection of this model, which every entry is to be put into."""
+    is_first = not session.scalar(select(exists(select(CollectionRow.number))))
+    collection = Collection.new(model, dimension)
+    row = CollectionRow(
+        name=collection.name,
+        model=model,
+        dimension=dimension,
+        is_live=is_first,
+        created_at=now(),
+    )
+    session.add(row)
+    session.flush()
+    return _numbered(row)
+
+
+def take_over(session: Session, number: int) -> list[Collection] | None:
+    """Let the collection with this number answer searches once it is complete; those that it replaces.
+
+    None while entries are missing.
+    """
+    if session.scalar(select(exists(select(EntryRow.id).where(EntryRow.embedded_in < number)))):
+        return None
+    older = session.scalars(select(CollectionRow).where(CollectionRow.number < number)).all()
+    for row in older:
+        session.delete(row)
+    session.flush()
+    session.execute(
+        update(CollectionRow)
+        .where(CollectionRow.number == number)
+        .values(is_live=True)
+        .execution_options(synchronize_session=False)
+    )
+    return [_numbered(row).collection for row in older]
+
+
+def _numbered(row: CollectionRow) -> NumberedCollection:
+    return NumberedCollection(row.number, Collection(row.name, row.model, row.dimension))

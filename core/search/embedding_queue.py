@@ -1,0 +1,75 @@
+"""What is still to be embedded, and what has been: the rows' side of the second half of indexing."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from sqlalchemy import delete, select, update
+from sqlalchemy.orm import Session
+
+from core.db.models import MessageRow, ThreadRow
+from core.db.search_models import DiscardedEntryRow, EntryRow
+from core.search.entries import thread_text
+from core.search.trigrams import remove_texts
+
+# Texts read at once, and the characters of them that a model is given.
+MOST_TEXTS = 64
+MOST_DISCARDED = 500
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """An entry without vectors in a collection."""
+
+    entry_id: int
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Discarded:
+    """An entry that is gone."""
+
+    entry_id: int
+    pieces: int
+
+
+def waiting_entries(session: Session, number: int, most: int = MOST_TEXTS) -> list[Waiting]:
+    """Entries that are not in the collection with this number: the newest of the new ones come first."""
+    query = (
+        select(EntryRow.id, EntryRow.message_id, MessageRow.text, ThreadRow.title, ThreadRow.summary)
+        .join(ThreadRow, ThreadRow.id == EntryRow.thread_id)
+        .outerjoin(MessageRow, MessageRow.id == EntryRow.message_id)
+        .limit(most)
+    )
+    # Two queries: each is one range of the index, and a whole history that waits must not hide what is new.
+    new = query.where(EntryRow.embedded_in == 0).order_by(EntryRow.created_at.desc())
+    old = query.where(EntryRow.embedded_in > 0, EntryRow.embedded_in < number)
+    rows = session.execute(new).all() or session.execute(old).all()
+    return [
+        Waiting(id_, text if message_id else thread_text(title, summary))
+        for id_, message_id, text, title, summary in rows
+    ]
+
+
+def mark_embedded(session: Session, number: int, pieces: dict[int, int]) -> list[int]:
+    """Note that these entries are in the collection, with so many pieces each; those that are gone."""
+    there = set(session.scalars(select(EntryRow.id).where(EntryRow.id.in_(list(pieces))).with_for_update()))
+    for entry_id in sorted(there):
+        session.execute(
+            update(EntryRow)
+            .where(EntryRow.id == entry_id)
+            .values(embedded_in=number, pieces=pieces[entry_id])
+            .execution_options(synchronize_session=False)
+        )
+    return [entry_id for entry_id in pieces if entry_id not in there]
+
+
+def discarded_entries(session: Session) -> list[Discarded]:
+    """Some of the entries whose vectors are to be removed."""
+    rows = session.execute(select(DiscardedEntryRow.id, DiscardedEntryRow.pieces).limit(MOST_DISCARDED))
+    return [Discarded(id_, pieces) for id_, pieces in rows]
+
+
+def forget_discarded(session: Session, ids: Sequence[int]) -> None:
+    """Note that nothing of these is left in any index."""
+    remove_texts(session, ids)
+    session.execute(delete(DiscardedEntryRow).where(DiscardedEntryRow.id.in_(list(ids))))

@@ -1,0 +1,67 @@
+"""The search index of one process: its parts, kept up to date, and how it is."""
+
+import asyncio
+from contextlib import suppress
+from dataclasses import dataclass
+
+from core.db.session import Database
+from core.search.embedding import Embedder, new_embedder
+from core.search.embedding_loop import EmbeddingLoop
+from core.search.indexer import Indexer
+from core.search.noise import Noise
+from core.search.scopes import ScopeCache
+from core.search.vectors import VectorStore, VectorStoreUnavailable
+from core.settings import Settings
+from core.signals import Signals
+
+
+@dataclass(frozen=True, slots=True)
+class SearchHealth:
+    """Whether vectors are kept up to date; if not, why, in words for operators."""
+
+    model: str
+    trouble: str | None
+
+
+class SearchIndex:
+    """What searches ask. It goes without a model, or without vectors, and says so."""
+
+    def __init__(self, settings: Settings, db: Database, signals: Signals) -> None:
+        self.embedder: Embedder = new_embedder(settings)
+        self.vectors = VectorStore(settings)
+        self.scopes = ScopeCache(self.vectors, settings.search_cache_bytes)
+        self._embedding = EmbeddingLoop(db, self.embedder, self.vectors)
+        self._indexer = Indexer(db, signals, self._embedding)
+        self._is_enabled = settings.search_enabled
+        self._task: asyncio.Task[None] | None = None
+
+    async def start(self) -> None:
+        """Index from now on. Raises `SettingsError` if another process has the directory of vectors."""
+        if self._is_enabled:
+            with suppress(VectorStoreUnavailable):  # which the indexer will tell of
+                await self.vectors.open()
+            self._task = asyncio.create_task(self._indexer.run(), name="indexer")
+
+    async def close(self) -> None:
+        """Stop indexing, and let go of model and vectors; what is not indexed yet is found the next time."""
+        if self._task is not None:
+            self._task.cancel()
+            with suppress(asyncio.CancelledError):
+                await self._task
+        await self.embedder.close()
+        await self.vectors.close()
+
+    async def start_anew(self) -> None:
+        """Embed everything again, since the vectors are gone."""
+        await self._embedding.start_anew()
+        self._indexer.look_again()
+
+    @property
+    def noise(self) -> Noise | None:
+        """What the model finds in texts that have nothing in common; None until it has been asked."""
+        return self._embedding.noise
+
+    @property
+    def health(self) -> SearchHealth:
+        """How the index is now."""
+        return SearchHealth(self.embedder.model, self._indexer.trouble)
