@@ -47,6 +47,7 @@ async def services(
         max_concurrent_runs=2,
         checkpoint_seconds=0.05,
         jwt_secret_key="a secret of the tests",
+        search_enabled=False,  # its writes would take turns of the writer that these tests hold
     )
     async with running_services(settings) as parts:
         yield parts
