@@ -210,7 +210,7 @@ async def _near(ctx: Context, query: str, found: Searchable, wanted: SearchFilte
             lambda after: ctx.db.read(lambda session: load_entries(session, number, after, live.number)),
         )
     except VectorsMissing:
-        await ctx.search.start_anew()
+        await ctx.search.replace(live)
         raise
     allowed_rows = mask(rows.rows, wanted.of_entries, found.threads, are_hidden=found.are_hidden)
     best = await rows.score(vector, allowed_rows, most=_MOST_SIMILAR)

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from sqlalchemy import exists, select, update
+from sqlalchemy import delete, exists, select, update
 from sqlalchemy.orm import Session
 
 from core.db.models import now
@@ -24,31 +24,43 @@ def live_collection(session: Session) -> NumberedCollection | None:
     return _numbered(row) if row is not None else None
 
 
-def target_collection(session: Session, model: str, dimension: int) -> NumberedCollection:
-    """The newest collection of this model, made if there is none; the first of all is live at once."""
+def target_collection(session: Session, model: str, dimension: int) -> NumberedCollection | None:
+    """The newest collection of this model."""
     row = session.scalars(
         select(CollectionRow)
         .where(CollectionRow.model == model, CollectionRow.dimension == dimension)
         .order_by(CollectionRow.number.desc())
         .limit(1)
     ).one_or_none()
-    return _numbered(row) if row is not None else add_collection(session, model, dimension)
+    return _numbered(row) if row is not None else None
 
 
-def add_collection(session: Session, model: str, dimension: int) -> NumberedCollection:
-    """A new, empty collection of this model, which every entry is to be put into."""
-    is_first = not session.scalar(select(exists(select(CollectionRow.number))))
-    collection = Collection.new(model, dimension)
+def add_collection(session: Session, collection: Collection) -> NumberedCollection:
+    """Note a collection, which every entry is to be put into; it answers searches if no other does."""
     row = CollectionRow(
         name=collection.name,
-        model=model,
-        dimension=dimension,
-        is_live=is_first,
+        model=collection.model,
+        dimension=collection.dimension,
+        is_live=live_collection(session) is None,
         created_at=now(),
     )
     session.add(row)
     session.flush()
     return _numbered(row)
+
+
+def replace_lost(session: Session, lost: NumberedCollection, collection: Collection) -> NumberedCollection:
+    """Note a collection in place of one whose vectors are gone, for searches as well."""
+    session.execute(
+        update(CollectionRow)
+        .where(CollectionRow.number == lost.number)
+        .values(is_live=False)
+        .execution_options(synchronize_session=False)
+    )
+    # Added before the other is deleted: its number must be a higher one.
+    added = add_collection(session, collection)
+    session.execute(delete(CollectionRow).where(CollectionRow.number == lost.number))
+    return added
 
 
 def take_over(session: Session, number: int) -> list[Collection] | None:

@@ -1,6 +1,7 @@
 """The second half of indexing: entries get vectors, in the collection that answers searches or will."""
 
 import asyncio
+from contextlib import suppress
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,6 +12,7 @@ from core.search.collections import (
     NumberedCollection,
     add_collection,
     live_collection,
+    replace_lost,
     take_over,
     target_collection,
 )
@@ -25,11 +27,10 @@ from core.search.embedding_queue import (
 )
 from core.search.noise import Noise, measured
 from core.search.pieces import cut
-from core.search.vectors import PieceIds, VectorsMissing, VectorStore
+from core.search.vectors import Collection, PieceIds, VectorsMissing, VectorStore
 
 # Given to the model in one go: what is written meanwhile waits for about so many pieces.
 _MOST_PIECES = 64
-_ANY = 2**31 - 1
 
 _logger = get_logger(__name__)
 
@@ -42,38 +43,54 @@ class EmbeddingLoop:
         self._embedder = embedder
         self._vectors = vectors
         self._target: NumberedCollection | None = None
+        self._replacing = asyncio.Lock()
         # What is similar to nothing; None until the model has worked for the first time.
         self.noise: Noise | None = None
 
     async def index_some(self) -> bool:
         """Whether there was anything to do. Raises `Unavailable` of the model, the vectors, the database."""
-        if self.noise is None:
-            self.noise = await measured(self._embedder)
-        await self._forget_discarded()
         target = self._target
-        waiting = await self._db.read(
-            lambda session: waiting_entries(session, target.number if target else _ANY)
-        )
+        if target is None:
+            # Whether the model can be loaded is to be known before somebody searches.
+            self.noise, dimension = await measured(self._embedder)
+            target = await self._choose_target(dimension)
+        await self._forget_discarded()
+        waiting = await self._db.read(lambda session: waiting_entries(session, target.number))
         if waiting:
             try:
                 await self._index(*await asyncio.to_thread(_pieces, waiting, self._embedder.piece_tokens))
             except VectorsMissing:
-                await self.start_anew()
+                await self.replace(target)
             return True
-        await self._take_over()
+        await self._take_over(target)
         return False
 
-    async def start_anew(self) -> None:
-        """Fill a new collection with everything: the vectors of before are gone, or are not wanted."""
-        old = self._target or await self._db.read(live_collection)
-        if old is not None:
-            model, dimension = self._embedder.model, old.collection.dimension
-            _logger.warning("vectors are gone: all texts are embedded anew", collection=old.collection.name)
-            self._target = await self._db.write(lambda session: add_collection(session, model, dimension))
+    async def replace(self, lost: NumberedCollection) -> None:
+        """Fill another collection in place of this one, whose vectors are gone; done once for all who ask."""
+        async with self._replacing:
+            if await self._db.read(live_collection) != lost and self._target != lost:
+                return
+            _logger.warning("vectors are gone: all texts are embedded anew", collection=lost.collection.name)
+            collection = Collection.new(lost.collection.model, lost.collection.dimension)
+            await self._vectors.create(collection)
+            self._target = await self._db.write(lambda session: replace_lost(session, lost, collection))
+
+    async def _choose_target(self, dimension: int) -> NumberedCollection:
+        """The collection to fill: the newest of this model, made if there is none."""
+        model = self._embedder.model
+        target = await self._db.read(lambda session: target_collection(session, model, dimension))
+        if target is None:
+            collection = Collection.new(model, dimension)
+            await self._vectors.create(collection)
+            target = await self._db.write(lambda session: add_collection(session, collection))
+        self._target = target
+        return target
 
     async def _index(self, counts: dict[int, int], texts: list[str]) -> None:
         vectors = await self._embed(texts)
-        target = await self._target_of(vectors.shape[1])
+        target, dimension = self._target, vectors.shape[1]
+        if target is None or target.collection.dimension != dimension:  # another model goes by this name now
+            target = await self._choose_target(dimension)
         ids = _ids(counts)
         await self._vectors.add(target.collection, ids, vectors)
         gone = await self._db.write(lambda session: mark_embedded(session, target.number, counts))
@@ -88,21 +105,10 @@ class EmbeddingLoop:
             _logger.warning("the embedding model refuses texts", count=len(error.refused))
             return error.vectors
 
-    async def _target_of(self, dimension: int) -> NumberedCollection:
-        """The collection to fill, which is there."""
-        target = self._target
-        if target is None or target.collection.dimension != dimension:
-            model = self._embedder.model
-            target = await self._db.write(lambda session: target_collection(session, model, dimension))
-            await self._vectors.create(target.collection)
-            self._target = target
-        return target
-
-    async def _take_over(self) -> None:
+    async def _take_over(self, target: NumberedCollection) -> None:
         """Let a collection that has become complete answer searches, and drop what it replaces."""
         live = await self._db.read(live_collection)
-        target = self._target
-        if target is None or (live is not None and live.number == target.number):
+        if live is not None and live.number == target.number:
             return
         replaced = await self._db.write(lambda session: take_over(session, target.number))
         for collection in replaced or ():
@@ -114,7 +120,8 @@ class EmbeddingLoop:
             live = await self._db.read(live_collection)
             collections = {each.collection for each in (live, self._target) if each is not None}
             for collection in collections if len(ids) else ():
-                await self._vectors.delete(collection, ids)
+                with suppress(VectorsMissing):  # then there is nothing to remove
+                    await self._vectors.delete(collection, ids)
             gone = [entry.entry_id for entry in discarded]
             await self._db.write(lambda session, gone=gone: forget_discarded(session, gone))  # type: ignore[misc]
 

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import delete, select, update
+from sqlalchemy import delete, func, select, update
 from sqlalchemy.orm import Session
 
 from core.db.models import MessageRow, ThreadRow
@@ -11,8 +11,9 @@ from core.db.search_models import DiscardedEntryRow, EntryRow
 from core.search.entries import thread_text
 from core.search.trigrams import remove_texts
 
-# Texts read at once, and the characters of them that a model is given.
+# Texts read at once, and how much of each: more than a text's most pieces can hold.
 MOST_TEXTS = 64
+LONGEST_EMBEDDED = 300_000
 MOST_DISCARDED = 500
 
 
@@ -34,8 +35,9 @@ class Discarded:
 
 def waiting_entries(session: Session, number: int, most: int = MOST_TEXTS) -> list[Waiting]:
     """Entries that are not in the collection with this number: the newest of the new ones come first."""
+    text = func.substr(MessageRow.text, 1, LONGEST_EMBEDDED)
     query = (
-        select(EntryRow.id, EntryRow.message_id, MessageRow.text, ThreadRow.title, ThreadRow.summary)
+        select(EntryRow.id, EntryRow.message_id, text, ThreadRow.title, ThreadRow.summary)
         .join(ThreadRow, ThreadRow.id == EntryRow.thread_id)
         .outerjoin(MessageRow, MessageRow.id == EntryRow.message_id)
         .limit(most)
@@ -45,8 +47,8 @@ def waiting_entries(session: Session, number: int, most: int = MOST_TEXTS) -> li
     old = query.where(EntryRow.embedded_in > 0, EntryRow.embedded_in < number)
     rows = session.execute(new).all() or session.execute(old).all()
     return [
-        Waiting(id_, text if message_id else thread_text(title, summary))
-        for id_, message_id, text, title, summary in rows
+        Waiting(id_, beginning if message_id else thread_text(title, summary))
+        for id_, message_id, beginning, title, summary in rows
     ]
 
 

@@ -5,6 +5,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 
 from core.db.session import Database
+from core.search.collections import NumberedCollection
 from core.search.embedding import Embedder, new_embedder
 from core.search.embedding_loop import EmbeddingLoop
 from core.search.indexer import Indexer
@@ -51,9 +52,9 @@ class SearchIndex:
         await self.embedder.close()
         await self.vectors.close()
 
-    async def start_anew(self) -> None:
-        """Embed everything again, since the vectors are gone."""
-        await self._embedding.start_anew()
+    async def replace(self, lost: NumberedCollection) -> None:
+        """Embed everything again, since the vectors of this collection are gone."""
+        await self._embedding.replace(lost)
         self._indexer.look_again()
 
     @property

@@ -44,10 +44,10 @@ class Noise:
         return max(least, self.mean + _DEVIATIONS * self.deviation, relative)
 
 
-async def measured(embedder: Embedder) -> Noise:
-    """The model's own. Raises `EmbeddingUnavailable` or `PassagesRefused`."""
+async def measured(embedder: Embedder) -> tuple[Noise, int]:
+    """The model's own, and the length of its vectors. Raises `EmbeddingUnavailable` or `PassagesRefused`."""
     passages = await embedder.embed_passages(UNRELATED)
     queries = np.stack([await embedder.embed_query(text) for text in UNRELATED])
     similarities = queries @ passages.T
     unrelated = similarities[~np.eye(len(UNRELATED), dtype=np.bool_)]
-    return Noise(float(unrelated.mean()), float(unrelated.std()))
+    return Noise(float(unrelated.mean()), float(unrelated.std())), passages.shape[1]

@@ -8,7 +8,7 @@ import pytest
 from core.search.embedding import Embedder, new_embedder
 from core.search.noise import Noise, measured
 from core.settings import Settings
-from tests.search.embeddings import EmbeddingApi
+from tests.search.embeddings import DIMENSION, EmbeddingApi
 
 
 @pytest.fixture
@@ -22,7 +22,8 @@ async def embedder() -> AsyncIterator[Embedder]:
 
 
 async def test_texts_with_few_words_in_common_make_little_noise(embedder: Embedder) -> None:
-    noise = await measured(embedder)
+    noise, dimension = await measured(embedder)
+    assert dimension == DIMENSION
     assert 0 < noise.mean < 0.2
     assert 0 < noise.deviation < 0.2
 

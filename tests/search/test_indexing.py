@@ -1,0 +1,136 @@
+"""The index catches up with whatever it missed: stops, kills, outages, lost directories, other models."""
+
+import shutil
+import sqlite3
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.clients import Client
+from tests.provider.client import ProviderProcess
+from tests.runs.following import poll
+from tests.search.embeddings import EmbeddingApi
+from tests.search.searching import PATIENCE_SECONDS, add_thread, status, titles, wait_until_indexed
+from tests.servers import ServerProcess
+
+
+@pytest.fixture
+def embeddings() -> Iterator[EmbeddingApi]:
+    with EmbeddingApi() as api:
+        yield api
+
+
+@pytest.fixture
+def server(embeddings: EmbeddingApi, provider: ProviderProcess, tmp_path: Path) -> Iterator[ServerProcess]:
+    """A server of the test's own, which may be stopped and started."""
+    with ServerProcess(tmp_path, f"{provider.base_url}/v1", embeddings.settings) as process:
+        yield process
+
+
+@pytest.fixture
+def user(server: ServerProcess) -> Iterator[Client]:
+    """Its administrator."""
+    with server.admin() as client:
+        yield client
+
+
+def again(server: ServerProcess) -> Client:
+    """The same account of a server that was started again."""
+    server.start()
+    return server.admin()
+
+
+def test_a_restart_embeds_nothing_twice(
+    server: ServerProcess, user: Client, embeddings: EmbeddingApi
+) -> None:
+    add_thread(user, "pets", "my hound sleeps")
+    wait_until_indexed(user)
+    server.stop()
+    embeddings.texts.clear()
+    with again(server) as client:
+        add_thread(client, "travel", "an inn")
+        wait_until_indexed(client)
+        assert titles(client, "dog", "SEMANTIC") == ["pets"]
+        assert titles(client, "hotel", "SEMANTIC") == ["travel"]
+    assert not [text for text in embeddings.texts if "hound" in text]
+
+
+def test_what_a_kill_left_undone_is_done(
+    server: ServerProcess, user: Client, embeddings: EmbeddingApi
+) -> None:
+    embeddings.is_down = True
+    add_thread(user, "pets", "my hound sleeps")
+    poll(lambda: titles(user, "hound", "TEXT") == ["pets"], "words are indexed", PATIENCE_SECONDS)
+    server.kill()
+    embeddings.is_down = False
+    with again(server) as client:
+        wait_until_indexed(client)
+        assert titles(client, "dog", "SEMANTIC") == ["pets"]
+
+
+def test_readiness_tells_of_a_model_that_is_away(user: Client, embeddings: EmbeddingApi) -> None:
+    wait_until_indexed(user)
+    poll(lambda: user.get("/health/ready").json() == {"status": "ok"}, "ready", PATIENCE_SECONDS)
+    embeddings.is_down = True
+    add_thread(user, "pets", "my hound sleeps")
+    poll(lambda: not status(user)["healthy"], "told", PATIENCE_SECONDS)
+    ready = user.get("/health/ready")
+    assert ready.status_code == 200
+    assert ready.json()["status"] == "degraded"
+    assert ready.json()["detail"]
+
+
+def test_rows_that_were_written_past_the_server_are_noticed(server: ServerProcess, user: Client) -> None:
+    thread_id = add_thread(user, "pets", "my hound sleeps")
+    wait_until_indexed(user)
+    with sqlite3.connect(server.directory / "app.db", timeout=10) as database:
+        database.execute("UPDATE messages SET text = 'an inn by the sea', entry_id = NULL")
+    database.close()
+    assert [message["text"] for message in user.messages(thread_id)] == ["an inn by the sea"] * 2
+    poll(lambda: titles(user, "hotel", "SEMANTIC") == ["pets"], "noticed", PATIENCE_SECONDS)
+
+
+def test_lost_vectors_are_made_anew(server: ServerProcess, user: Client) -> None:
+    add_thread(user, "pets", "my hound sleeps")
+    wait_until_indexed(user)
+    server.stop()
+    shutil.rmtree(server.directory / ".chroma")
+    with again(server) as client:
+        found = lambda: titles(client, "dog") == ["pets"]  # noqa: E731 - the first search finds out
+        poll(found, "found again", PATIENCE_SECONDS)
+        wait_until_indexed(client)
+        assert titles(client, "dog", "SEMANTIC") == ["pets"]
+
+
+def test_another_model_takes_over_when_it_has_everything(
+    provider: ProviderProcess, embeddings: EmbeddingApi, tmp_path: Path
+) -> None:
+    settings = embeddings.settings
+    with ServerProcess(tmp_path, f"{provider.base_url}/v1", settings) as server, server.admin() as client:
+        add_thread(client, "pets", "my hound sleeps")
+        wait_until_indexed(client)
+    settings["CHAT_EMBEDDING_MODEL_NAME"] = "other words"
+    with ServerProcess(tmp_path, f"{provider.base_url}/v1", settings) as server, server.admin() as client:
+        assert status(client)["model"] == "other words"
+        poll(lambda: collections(tmp_path) == ["other words"], "taken over", PATIENCE_SECONDS)
+        assert titles(client, "dog", "SEMANTIC") == ["pets"]
+
+
+def collections(directory: Path) -> list[str]:
+    """The models of the collections that there are."""
+    with sqlite3.connect(directory / "app.db", timeout=10) as database:
+        rows = database.execute("SELECT model FROM search_collections WHERE is_live").fetchall()
+    database.close()
+    return [model for (model,) in rows]
+
+
+def test_a_second_server_is_refused_the_directory_of_vectors(
+    server: ServerProcess, provider: ProviderProcess, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    other = tmp_path_factory.mktemp("other")
+    settings = {"CHAT_CHROMA_PERSIST_DIRECTORY": str(server.directory / ".chroma")}
+    refused = ServerProcess(other, f"{provider.base_url}/v1", settings)
+    with pytest.raises(AssertionError, match="CHAT_CHROMA_PERSIST_DIRECTORY"):
+        refused.start()
+    assert refused.wait() == 2
