@@ -2,6 +2,7 @@
 
 import json
 import sys
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated
 
@@ -10,6 +11,7 @@ import typer
 from api.app import create_app
 from api.demo import command as demo_command
 from api.pages import settings_page
+from api.reindexing import show_reindexing
 from api.server import serve as serve_app
 from core.db.migrate import migrate as migrate_database
 from core.errors import SettingsError
@@ -18,6 +20,7 @@ from graphql_schema.schema import schema as graphql_schema
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help=__doc__)
 
+_DATES = ["%Y-%m-%d", "%Y-%m-%dT%H:%M:%S"]
 Host = Annotated[str, typer.Option(help="Address to listen on")]
 Port = Annotated[int, typer.Option(help="Port to listen on", min=0, max=65535)]
 
@@ -57,6 +60,26 @@ def demo(
 def migrate() -> None:
     """Bring the database to the schema of this version."""
     typer.echo(f"The database is at revision {migrate_database(load_settings().database_url)}.")
+
+
+@app.command()
+def reindex(
+    model: Annotated[
+        str | None, typer.Option(help="Embed by this model; default: the one that is set")
+    ] = None,
+    since: Annotated[
+        datetime | None, typer.Option(help="Only what was written then or later, in UTC", formats=_DATES)
+    ] = None,
+) -> None:
+    """Embed all texts anew beside the index that answers searches, then let the new one answer.
+
+    A running server does the work, and this shows how far it is; without one it is done here. Stop it when
+    you like: the next one goes on.
+    """
+    settings = load_settings()
+    if model is not None:
+        settings = settings.model_copy(update={"embedding_model_name": model})
+    show_reindexing(settings, since.replace(tzinfo=UTC) if since is not None else None)
 
 
 @app.command("export-schema")

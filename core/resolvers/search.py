@@ -201,7 +201,8 @@ async def _near(ctx: Context, query: str, found: Searchable, wanted: SearchFilte
     live = found.collection
     if live is None:
         raise SemanticUnavailable
-    vector = await ctx.search.embedder.embed_query(query)
+    model = live.collection.model
+    vector = await ctx.search.embedder_of(model).embed_query(query)
     number = found.scope.owner_number
     try:
         rows = await ctx.search.scopes.scope(
@@ -217,7 +218,7 @@ async def _near(ctx: Context, query: str, found: Searchable, wanted: SearchFilte
     if not len(best.similarities):
         return _Near((), None)
     highest = float(best.similarities[0])
-    least, noise = ctx.settings.search_min_similarity, ctx.search.noise
+    least, noise = ctx.settings.search_min_similarity, ctx.search.noise_of(model)
     lowest = noise.lowest(highest, least) if noise is not None else least
     places = {
         entry: (piece, similarity)

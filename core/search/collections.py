@@ -35,6 +35,11 @@ def target_collection(session: Session, model: str, dimension: int) -> NumberedC
     return _numbered(row) if row is not None else None
 
 
+def is_empty(session: Session, number: int) -> bool:
+    """Whether no entry is in the collection with this number yet."""
+    return not session.scalar(select(exists(select(EntryRow.id).where(EntryRow.embedded_in >= number))))
+
+
 def add_collection(session: Session, collection: Collection) -> NumberedCollection:
     """Note a collection, which every entry is to be put into; it answers searches if no other does."""
     row = CollectionRow(

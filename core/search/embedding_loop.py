@@ -11,6 +11,7 @@ from core.logs import get_logger
 from core.search.collections import (
     NumberedCollection,
     add_collection,
+    is_empty,
     live_collection,
     replace_lost,
     take_over,
@@ -63,7 +64,7 @@ class EmbeddingLoop:
                 await self.replace(target)
             return True
         await self._take_over(target)
-        return False
+        return await self._is_to_be_rebuilt(target)
 
     async def replace(self, lost: NumberedCollection) -> None:
         """Fill another collection in place of this one, whose vectors are gone; done once for all who ask."""
@@ -81,10 +82,24 @@ class EmbeddingLoop:
         target = await self._db.read(lambda session: target_collection(session, model, dimension))
         if target is None:
             collection = Collection.new(model, dimension)
-            await self._vectors.create(collection)
             target = await self._db.write(lambda session: add_collection(session, collection))
+        return await self._begin_with(target)
+
+    async def _begin_with(self, target: NumberedCollection) -> NumberedCollection:
+        """Fill this collection from now on; one that `gwp-chat reindex` added is only noted so far."""
+        if await self._db.read(lambda session: is_empty(session, target.number)):
+            await self._vectors.create(target.collection)
         self._target = target
         return target
+
+    async def _is_to_be_rebuilt(self, target: NumberedCollection) -> bool:
+        """Whether `gwp-chat reindex` added another collection of this model, which is the target then."""
+        model, dimension = target.collection.model, target.collection.dimension
+        newest = await self._db.read(lambda session: target_collection(session, model, dimension))
+        if newest is None or newest.number <= target.number:
+            return False
+        await self._begin_with(newest)
+        return True
 
     async def _index(self, counts: dict[int, int], texts: list[str]) -> None:
         vectors = await self._embed(texts)

@@ -29,6 +29,9 @@ class SearchIndex:
 
     def __init__(self, settings: Settings, db: Database, signals: Signals) -> None:
         self.embedder: Embedder = new_embedder(settings)
+        self._settings = settings
+        # Of the model of before, while its vectors still answer searches.
+        self._earlier: Embedder | None = None
         self.vectors = VectorStore(settings)
         self.scopes = ScopeCache(self.vectors, settings.search_cache_bytes)
         self._embedding = EmbeddingLoop(db, self.embedder, self.vectors)
@@ -50,6 +53,8 @@ class SearchIndex:
             with suppress(asyncio.CancelledError):
                 await self._task
         await self.embedder.close()
+        if self._earlier is not None:
+            await self._earlier.close()
         await self.vectors.close()
 
     async def replace(self, lost: NumberedCollection) -> None:
@@ -57,10 +62,17 @@ class SearchIndex:
         await self._embedding.replace(lost)
         self._indexer.look_again()
 
-    @property
-    def noise(self) -> Noise | None:
-        """What the model finds in texts that have nothing in common; None until it has been asked."""
-        return self._embedding.noise
+    def embedder_of(self, model: str) -> Embedder:
+        """What embeds a query for the vectors of this model: of the one that is set, or of the one before."""
+        if model == self.embedder.model:
+            return self.embedder
+        if self._earlier is None or self._earlier.model != model:
+            self._earlier = new_embedder(self._settings.model_copy(update={"embedding_model_name": model}))
+        return self._earlier
+
+    def noise_of(self, model: str) -> Noise | None:
+        """What the model finds in texts that have nothing in common; None while that is not known."""
+        return self._embedding.noise if model == self.embedder.model else None
 
     @property
     def health(self) -> SearchHealth:

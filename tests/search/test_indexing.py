@@ -1,8 +1,12 @@
 """The index catches up with whatever it missed: stops, kills, outages, lost directories, other models."""
 
+import os
 import shutil
 import sqlite3
+import subprocess
+import sys
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -84,9 +88,8 @@ def test_readiness_tells_of_a_model_that_is_away(user: Client, embeddings: Embed
 def test_rows_that_were_written_past_the_server_are_noticed(server: ServerProcess, user: Client) -> None:
     thread_id = add_thread(user, "pets", "my hound sleeps")
     wait_until_indexed(user)
-    with sqlite3.connect(server.directory / "app.db", timeout=10) as database:
+    with closing(sqlite3.connect(server.directory / "app.db", timeout=10)) as database, database:
         database.execute("UPDATE messages SET text = 'an inn by the sea', entry_id = NULL")
-    database.close()
     assert [message["text"] for message in user.messages(thread_id)] == ["an inn by the sea"] * 2
     poll(lambda: titles(user, "hotel", "SEMANTIC") == ["pets"], "noticed", PATIENCE_SECONDS)
 
@@ -119,9 +122,8 @@ def test_another_model_takes_over_when_it_has_everything(
 
 def collections(directory: Path) -> list[str]:
     """The models of the collections that there are."""
-    with sqlite3.connect(directory / "app.db", timeout=10) as database:
+    with closing(sqlite3.connect(directory / "app.db", timeout=10)) as database:
         rows = database.execute("SELECT model FROM search_collections WHERE is_live").fetchall()
-    database.close()
     return [model for (model,) in rows]
 
 
@@ -134,3 +136,60 @@ def test_a_second_server_is_refused_the_directory_of_vectors(
     with pytest.raises(AssertionError, match="CHAT_CHROMA_PERSIST_DIRECTORY"):
         refused.start()
     assert refused.wait() == 2
+
+
+def reindex(server: ServerProcess, embeddings: EmbeddingApi, *arguments: str) -> str:
+    """What `gwp-chat reindex` prints."""
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("CHAT_")}
+    settings = {"CHAT_DATABASE_URL": f"sqlite:///{server.directory / 'app.db'}", **embeddings.settings}
+    done = subprocess.run(
+        [sys.executable, "-m", "api", "reindex", *arguments],
+        cwd=server.directory,
+        env={**environment, **settings, "PYTHONPATH": str(Path(__file__).parents[2])},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def names(directory: Path) -> list[str]:
+    """The collections that there are."""
+    with closing(sqlite3.connect(directory / "app.db", timeout=10)) as database:
+        return [name for (name,) in database.execute("SELECT name FROM search_collections")]
+
+
+@pytest.mark.parametrize("is_running", [True, False], ids=["beside a server", "alone"])
+def test_reindexing_replaces_the_collection(
+    server: ServerProcess, user: Client, embeddings: EmbeddingApi, *, is_running: bool
+) -> None:
+    add_thread(user, "pets", "my hound sleeps")
+    wait_until_indexed(user)
+    before = names(server.directory)
+    embeddings.texts.clear()
+    if not is_running:
+        server.stop()
+    assert "All texts are indexed for the model words." in reindex(server, embeddings)
+    assert len([text for text in embeddings.texts if "hound" in text]) == 2  # question and answer
+    (after,) = names(server.directory)
+    assert [after] != before
+    if not is_running:
+        server.start()
+    with server.admin() as client:
+        assert titles(client, "dog", "SEMANTIC") == ["pets"]
+
+
+def test_reindexing_can_be_confined_to_what_is_new(
+    server: ServerProcess, user: Client, embeddings: EmbeddingApi
+) -> None:
+    add_thread(user, "pets", "my hound sleeps")
+    wait_until_indexed(user)
+    before = names(server.directory)
+    for since, count in (("2100-01-01", 0), ("2000-01-01T12:00:00", 2)):
+        embeddings.texts.clear()
+        reindex(server, embeddings, "--since", since)
+        assert len([text for text in embeddings.texts if "hound" in text]) == count
+    assert names(server.directory) == before
+    assert titles(user, "dog", "SEMANTIC") == ["pets"]
