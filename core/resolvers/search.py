@@ -1,5 +1,6 @@
 """Searching one's own history: by meaning, by words, by regular expression."""
 
+import asyncio
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -136,7 +137,10 @@ async def search(
     start = 0 if window.after is None else window.after + 1
     end = MOST_THREADS if window.before is None else window.before
     threads_wanted = min(end, start + window.size + 1) if window.is_forward else end
-    find = _finder(query, threads_wanted, until, is_pattern=is_pattern or mode is SearchMode.REGEX)
+    # In a thread: tables of Unicode's classes are made for the first one, which takes half a second.
+    find = await asyncio.to_thread(
+        _finder, query, threads_wanted, until, is_pattern=is_pattern or mode is SearchMode.REGEX
+    )
     found = await ctx.db.read(lambda session: searchable(session, user, wanted))
     if found is None:
         return SearchResults(Slice((), has_next=False, has_previous=False, total=0), is_partial=False)

@@ -4,6 +4,7 @@ Texts and patterns need no model, so the first loop goes on while embeddings or 
 """
 
 import asyncio
+import time
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 
@@ -17,6 +18,7 @@ from core.signals import Signals, texts_topic
 # Rows that come from elsewhere, such as an import, are noticed without a signal.
 POLL_SECONDS = 5.0
 _FIRST_PAUSE, _LONGEST_PAUSE = 1.0, 30.0
+_PATIENCE_SECONDS = 20
 
 _logger = get_logger(__name__)
 
@@ -31,6 +33,8 @@ class Indexer:
         self._has_entries = asyncio.Event()
         # Why vectors are not kept up to date; None while they are.
         self.trouble: str | None = None
+        self._trouble_since = 0.0
+        self._is_logged = False
 
     async def run(self) -> None:
         """Index until cancelled."""
@@ -85,10 +89,14 @@ class Indexer:
             pause = min(pause * 2, _LONGEST_PAUSE)
 
     def _told(self, trouble: str | None) -> None:
-        if trouble == self.trouble:
-            return
+        """Keep what is wrong; the log hears of it once it lasts, as a model may come up beside the server."""
+        now = time.monotonic()
+        if self.trouble is None:
+            self._trouble_since = now
         self.trouble = trouble
-        if trouble is None:
-            _logger.info("search by meaning works")
-        else:
+        if trouble is None and self._is_logged:
+            _logger.info("search by meaning works again")
+            self._is_logged = False
+        elif trouble is not None and not self._is_logged and now - self._trouble_since > _PATIENCE_SECONDS:
             _logger.warning("search by meaning does not work", reason=trouble)
+            self._is_logged = True
