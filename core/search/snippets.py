@@ -12,6 +12,7 @@ WIDTH = 240
 _DOTS = "…"
 _SPACES = re.compile(r"\s+")
 _INK = re.compile(r"\S")
+_WORD = re.compile(r"\S+")
 _JOINER = "\u200d"
 _FLAGS = re.compile("[\U0001f1e6-\U0001f1ff]+\\Z")
 _MAX_WORD = 32
@@ -121,14 +122,17 @@ def _one_line(text: str, start: int, end: int) -> tuple[str, list[int]]:
     """The text with one space for each run of white space, and where each of its characters was."""
     chars: list[str] = []
     offsets: list[int] = []
-    for at in range(start, min(end, len(text))):
-        char = text[at]
-        if not char.isspace():
-            chars.append(char)
-            offsets.append(at)
-        elif chars and chars[-1] != " ":
+    end = behind = min(end, len(text))
+    for word in _WORD.finditer(text, start, end):
+        if chars:
             chars.append(" ")
-            offsets.append(at)
+            offsets.append(behind)
+        first, behind = word.span()
+        chars.append(word[0])
+        offsets.extend(range(first, behind))
+    if chars and behind < end:
+        chars.append(" ")
+        offsets.append(behind)
     return "".join(chars), offsets
 
 

@@ -6,11 +6,11 @@ from typing import Any
 from uuid import UUID
 
 import pytest
-from sqlalchemy import insert, select, update
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from core.context import Context
-from core.db.models import MessageRow, ThreadRow
+from core.db.models import MessageRow
 from core.db.search_models import NOTHING, EntryRow
 from core.resolvers import messages, threads
 from core.search.entries import LONGEST_INDEXED, index_texts
@@ -19,6 +19,7 @@ from core.search.scope import SearchScope, long_entries, owner_number, read_text
 from core.search.trigrams import candidates
 from tests.core.parts import new_caller, open_services
 from tests.postgresql import migrated
+from tests.search.texts import add_texts
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
@@ -32,17 +33,7 @@ async def ctx(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[C
 async def write(ctx: Context, *texts: str, title: str | None = None) -> UUID:
     """A thread with messages of these texts."""
     thread = await threads.create_thread(ctx, title=title)
-
-    def work(session: Session) -> None:
-        for position, text in enumerate(texts, 1):
-            values = {"thread_id": thread.id, "position": position, "text": text, "attributes": {}}
-            session.execute(
-                insert(MessageRow).values(sender_id="x", sender_type="user", status="ready", **values)
-            )
-
-        session.execute(update(ThreadRow).where(ThreadRow.id == thread.id).values(message_count=len(texts)))
-
-    await ctx.db.write(work)
+    await add_texts(ctx, thread.id, texts)
     return thread.id
 
 

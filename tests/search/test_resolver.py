@@ -8,12 +8,9 @@ from typing import Any
 from uuid import UUID
 
 import pytest
-from sqlalchemy import insert, update
-from sqlalchemy.orm import Session
 
 from core.context import Context
 from core.db.keyset import Window
-from core.db.models import MessageRow, ThreadRow
 from core.errors import InvalidQuery, Unavailable
 from core.resolvers import threads
 from core.resolvers.search import SearchDisabled, SearchMode, search
@@ -22,6 +19,7 @@ from core.resolvers.search_status import search_status
 from tests.core.parts import new_caller, open_services
 from tests.postgresql import migrated
 from tests.search.embeddings import EmbeddingApi
+from tests.search.texts import add_texts
 
 MODES = tuple(SearchMode)
 
@@ -49,16 +47,7 @@ async def ctx(
 async def write(ctx: Context, title: str, *texts: str, **metadata: Any) -> UUID:
     """A thread with messages of these texts, written past the product."""
     thread = await threads.create_thread(ctx, title=title, metadata=metadata)
-
-    def work(session: Session) -> None:
-        for position, text in enumerate(texts, 1):
-            values = {"thread_id": thread.id, "position": position, "text": text, "attributes": {}}
-            session.execute(
-                insert(MessageRow).values(sender_id="x", sender_type="user", status="ready", **values)
-            )
-        session.execute(update(ThreadRow).where(ThreadRow.id == thread.id).values(message_count=len(texts)))
-
-    await ctx.db.write(work)
+    await add_texts(ctx, thread.id, texts)
     await threads.update_thread(ctx, thread.id)  # so that it is noticed at once
     return thread.id
 
