@@ -61,7 +61,7 @@ async def write(owner: Context, told: Told) -> str:
     """The thread; its title, by which it is known, is not what is searched for."""
     metadata = {"product": told.product} if told.product else {}
     thread = await threads.create_thread(owner, title=None, metadata=metadata)
-    await add_texts(owner, thread.id, [f"{told.word} {thread.id.hex[-4:]}"])
+    await add_texts(owner, thread.id, [told.word])
     await threads.update_thread(owner, thread.id, is_deleted=told.is_deleted)
     return str(thread.id)
 
