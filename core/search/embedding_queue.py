@@ -33,14 +33,14 @@ class Discarded:
     pieces: int
 
 
-def waiting_entries(session: Session, number: int, most: int = MOST_TEXTS) -> list[Waiting]:
+def waiting_entries(session: Session, number: int) -> list[Waiting]:
     """Entries that are not in the collection with this number: the newest of the new ones come first."""
     text = func.substr(MessageRow.text, 1, LONGEST_EMBEDDED)
     query = (
         select(EntryRow.id, EntryRow.message_id, text, ThreadRow.title, ThreadRow.summary)
         .join(ThreadRow, ThreadRow.id == EntryRow.thread_id)
         .outerjoin(MessageRow, MessageRow.id == EntryRow.message_id)
-        .limit(most)
+        .limit(MOST_TEXTS)
     )
     # Two queries: each is one range of the index, and a whole history that waits must not hide what is new.
     new = query.where(EntryRow.embedded_in == 0).order_by(EntryRow.created_at.desc())

@@ -54,7 +54,7 @@ class Indexer:
 
     async def _index_vectors(self) -> None:
         while True:
-            await self._repeat(self._vectors.index_some)
+            await self._repeat(self._vectors.index_some, self._told)
             self._told(None)
             with suppress(TimeoutError):
                 async with asyncio.timeout(POLL_SECONDS):
@@ -69,8 +69,10 @@ class Indexer:
         self._has_entries.set()
         return True
 
-    async def _repeat(self, work: Callable[[], Awaitable[bool]]) -> None:
-        """Do the work until nothing is left, however long what it needs is out of reach."""
+    async def _repeat(
+        self, work: Callable[[], Awaitable[bool]], told: Callable[[str], None] = lambda _trouble: None
+    ) -> None:
+        """Do the work until nothing is left, however long what it needs is out of reach: `told` hears why."""
         pause = _FIRST_PAUSE
         while True:
             try:
@@ -79,8 +81,7 @@ class Indexer:
                 pause = _FIRST_PAUSE
                 continue
             except Unavailable as error:
-                if work == self._vectors.index_some:
-                    self._told(str(error))
+                told(str(error))
             except Exception:
                 # A fault of ours with one batch must neither end indexing for good nor fill the log.
                 _logger.exception("internal error in the search index")

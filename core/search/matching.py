@@ -10,7 +10,7 @@ from uuid import UUID
 from sqlalchemy.orm import Session
 
 from core.search.folding import composed
-from core.search.patterns import MOST_SPANS, OutOfTime, Pattern, Word, Words
+from core.search.patterns import MOST_SPANS, OutOfTime, Pattern, Word
 from core.search.scope import (
     EntryText,
     SearchScope,
@@ -82,7 +82,9 @@ def find_pattern(
     return TextHits(_flat(found), is_partial=False)
 
 
-def find_words(session: Session, scope: SearchScope, words: Words, *, threads: int, until: float) -> TextHits:
+def find_words(
+    session: Session, scope: SearchScope, words: Sequence[Word], *, threads: int, until: float
+) -> TextHits:
     """The entries that fit the words best, of at least `threads` threads if there are so many.
 
     Those with more of the words, and with rarer ones, come first. `until` as in `find_pattern`.
@@ -90,7 +92,7 @@ def find_words(session: Session, scope: SearchScope, words: Words, *, threads: i
     total = count_entries(session, scope)
     found = {
         word: candidates(session, scope.ids, word.required, _MOST_OF_A_WORD)
-        for word in words.words
+        for word in words
         if word.required is not None
     }
     rarities = {word: _rarity(len(ids), total) for word, ids in found.items()}
@@ -153,11 +155,13 @@ def _rarity(count: int, total: int) -> float:
     return math.log(1 + (max(total, count) - count + 0.5) / (count + 0.5))
 
 
-def _score(entry: EntryText, words: Words, rarities: dict[Word, float], until: float) -> TextHit | None:
+def _score(
+    entry: EntryText, words: Sequence[Word], rarities: dict[Word, float], until: float
+) -> TextHit | None:
     score = 0.0
     spans: list[Span] = []
     text = composed(entry.text)
-    for word in words.words:
+    for word in words:
         places = word.spans(text, most=MOST_SPANS, until=until)
         if not places:
             continue

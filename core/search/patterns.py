@@ -13,9 +13,9 @@ from core.search.boundaries import after_units, doubled_surplus, rewritten
 from core.search.classes import is_word
 from core.search.engine import PROBE_MEMORY, Compiled, NotCompiled, compiled
 from core.search.folding import composed
-from core.search.literals import Condition, all_of, required
+from core.search.literals import Condition, required
 from core.search.parsing import parse
-from core.search.syntax import Choice, InvalidPattern, Node
+from core.search.syntax import InvalidPattern, Node
 from core.search.translation import TooLarge, can_be_empty, sees_words, translated, without_words
 from core.search.words import words_of
 
@@ -144,10 +144,6 @@ class Word:
 
     _pattern: Pattern = field(repr=False)
 
-    def matches(self, text: str, *, until: float | None = None) -> bool:
-        """Whether the text holds the word; OutOfTime after `until` of time.monotonic()."""
-        return self._pattern.matches(text, until=until)
-
     def spans(self, text: str, *, most: int = MOST_SPANS, until: float | None = None) -> list[Span]:
         """Where the first of them are; OutOfTime after `until`."""
         return self._pattern.spans(text, most=most, until=until)
@@ -158,44 +154,19 @@ class Word:
         return not (_is_inside(text, first) or _is_inside(text, end))
 
 
-@dataclass(frozen=True, slots=True)
-class Words:
-    """The words of a phrase, of which those that differ by case or ё alone count as one."""
-
-    words: tuple[Word, ...]
-    required: Condition | None
-    """What the folded text holds wherever all of them are found; None: they are too short to tell."""
-
-    _any: Pattern = field(repr=False)
-
-    def matches(self, text: str, *, until: float | None = None) -> bool:
-        """Whether the text holds all of the words; OutOfTime after `until` of time.monotonic()."""
-        return all(word.matches(text, until=until) for word in self.words)
-
-    def spans(self, text: str, *, most: int = MOST_SPANS, until: float | None = None) -> list[Span]:
-        """Where the first of any of the words are, in order; OutOfTime after `until`."""
-        return self._any.spans(text, most=most, until=until)
-
-
 def compile_pattern(source: str) -> Pattern:
     """A regular expression as Python and PCRE write it; InvalidPattern says what is wrong, or impossible."""
     return _pattern(parse(source))
 
 
-def compile_words(phrase: str) -> Words:
+def compile_words(phrase: str) -> tuple[Word, ...]:
     """The words of a phrase, at most 32; what stands in quotation marks counts as one. InvalidPhrase.
 
-    More words than that, and more than 64 characters of one, are not looked at.
+    Those that differ by case or ё alone are one. More words than that, and more than 64 characters of one,
+    are not looked at.
     """
-    nodes = words_of(phrase)
-    words = []
-    for text, node in nodes.items():
-        pattern = _pattern(node)
-        words.append(Word(text, pattern.required, pattern))
-    # The engine prefers the first that fits, so longer words come before their own beginnings.
-    longest_first = [nodes[text] for text in sorted(nodes, key=len, reverse=True)]
-    any_word = _pattern(Choice(tuple(longest_first)))
-    return Words(tuple(words), all_of([word.required for word in words]), any_word)
+    patterns = {text: _pattern(node) for text, node in words_of(phrase).items()}
+    return tuple(Word(text, pattern.required, pattern) for text, pattern in patterns.items())
 
 
 def _pattern(node: Node) -> Pattern:

@@ -8,7 +8,7 @@ import asyncio
 import sys
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from sqlalchemy import func, select, update
@@ -22,7 +22,7 @@ from core.errors import SettingsError
 from core.search.collections import add_collection
 from core.search.entries import microseconds
 from core.search.index import SearchIndex
-from core.search.vectors import Collection
+from core.search.vectors import Collection, DirectoryTaken
 from core.settings import Settings, load_settings
 from core.signals import Signals
 
@@ -36,7 +36,7 @@ class Progress:
     done: int
     total: int
     is_complete: bool
-    trouble: str | None
+    trouble: str | None = None
 
 
 async def reindex(
@@ -62,8 +62,7 @@ async def reindex(
             await db.write(lambda session: _begin(session, model, since))
             while True:
                 progress = await db.read(lambda session: _progress(session, model))
-                trouble = index.health.trouble if index is not None else None
-                told(Progress(progress.done, progress.total, progress.is_complete, trouble))
+                told(replace(progress, trouble=index.health.trouble if index is not None else None))
                 if progress.is_complete:
                     return
                 await asyncio.sleep(_LOOK_SECONDS)
@@ -78,7 +77,7 @@ async def _at_work(settings: Settings, db: Database, signals: Signals) -> AsyncI
     try:
         try:
             await index.start()
-        except SettingsError:
+        except DirectoryTaken:
             yield None
         else:
             yield index
@@ -88,6 +87,10 @@ async def _at_work(settings: Settings, db: Database, signals: Signals) -> AsyncI
 
 def _live_model(session: Session) -> str | None:
     return session.scalar(select(CollectionRow.model).where(CollectionRow.is_live))
+
+
+def _newest(session: Session) -> CollectionRow | None:
+    return session.scalars(select(CollectionRow).order_by(CollectionRow.number.desc()).limit(1)).one_or_none()
 
 
 def _begin(session: Session, model: str, since: datetime | None) -> None:
@@ -100,18 +103,14 @@ def _begin(session: Session, model: str, since: datetime | None) -> None:
             .execution_options(synchronize_session=False)
         )
         return
-    newest = session.scalars(
-        select(CollectionRow).order_by(CollectionRow.number.desc()).limit(1)
-    ).one_or_none()
+    newest = _newest(session)
     # One that is being filled is gone on with; that of a model which is new, the indexer makes by itself.
     if newest is not None and newest.is_live and newest.model == model:
         add_collection(session, Collection.new(model, newest.dimension))
 
 
 def _progress(session: Session, model: str) -> Progress:
-    newest = session.scalars(
-        select(CollectionRow).order_by(CollectionRow.number.desc()).limit(1)
-    ).one_or_none()
+    newest = _newest(session)
     number = newest.number if newest is not None and newest.model == model else sys.maxsize
     unindexed = sum(
         session.scalar(select(func.count()).select_from(table).where(table.entry_id.is_(None))) or 0
@@ -121,7 +120,7 @@ def _progress(session: Session, model: str) -> Progress:
     done = session.scalar(select(func.count()).where(EntryRow.embedded_in >= number)) or 0
     is_live = newest is not None and newest.is_live and newest.model == model
     is_complete = is_live and done == total and not unindexed
-    return Progress(done, total + unindexed, is_complete, None)
+    return Progress(done, total + unindexed, is_complete)
 
 
 def main() -> None:

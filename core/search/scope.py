@@ -32,7 +32,6 @@ class EntryText:
     entry_id: int
     thread_id: UUID
     message_id: UUID | None
-    position: int
     text: str
 
 
@@ -48,7 +47,6 @@ def read_texts(session: Session, scope: SearchScope, ids: Sequence[int]) -> list
             EntryRow.id,
             EntryRow.thread_id,
             EntryRow.message_id,
-            EntryRow.position,
             MessageRow.text,
             ThreadRow.title,
             ThreadRow.summary,
@@ -59,8 +57,8 @@ def read_texts(session: Session, scope: SearchScope, ids: Sequence[int]) -> list
         .order_by(EntryRow.id.desc())
     )
     return [
-        EntryText(id_, thread_id, message_id, position, text if message_id else thread_text(title, summary))
-        for id_, thread_id, message_id, position, text, title, summary in found
+        EntryText(id_, thread_id, message_id, text if message_id else thread_text(title, summary))
+        for id_, thread_id, message_id, text, title, summary in found
     ]
 
 

@@ -26,7 +26,6 @@ class EntryArrays(_Columns):
 
     piece_counts: NDArray[np.int32]
     thread_numbers: NDArray[np.int32]
-    positions: NDArray[np.int32]
     senders: NDArray[np.int8]
     created_at: NDArray[np.int64]
 
@@ -40,7 +39,6 @@ class Rows(_Columns):
 
     pieces: NDArray[np.int32]
     thread_numbers: NDArray[np.int32]
-    positions: NDArray[np.int32]
     senders: NDArray[np.int8]
     created_at: NDArray[np.int64]
 
@@ -52,7 +50,6 @@ class Rows(_Columns):
             np.repeat(entries.entry_ids, counts),
             (np.arange(len(firsts)) - firsts).astype(np.int32),
             np.repeat(entries.thread_numbers, counts),
-            np.repeat(entries.positions, counts),
             np.repeat(entries.senders, counts),
             np.repeat(entries.created_at, counts),
         )
@@ -60,7 +57,7 @@ class Rows(_Columns):
     @classmethod
     def none(cls) -> Self:
         ids, numbers = np.empty(0, dtype=np.int64), np.empty(0, dtype=np.int32)
-        return cls(ids, numbers, numbers, numbers, np.empty(0, dtype=np.int8), ids)
+        return cls(ids, numbers, numbers, np.empty(0, dtype=np.int8), ids)
 
     def followed_by(self, other: Self) -> Self:
         names = [each.name for each in fields(self)]

@@ -51,6 +51,10 @@ class VectorStoreUnavailable(Unavailable):
         self.kind = kind
 
 
+class DirectoryTaken(SettingsError):
+    """Another process has the directory."""
+
+
 class VectorsMissing(VectorStoreUnavailable):
     """The whole collection is gone, as with a new disk: only indexing anew brings it back."""
 
@@ -104,7 +108,7 @@ class VectorStore:
         self._closed = False
 
     async def open(self) -> None:
-        """Take the directory. Raises `SettingsError` if another process has it or it cannot be used.
+        """Take the directory. Raises `DirectoryTaken`, or `SettingsError` if it cannot be used.
 
         A server that is down, or a damaged directory, is told by the first operation instead.
         """
@@ -112,7 +116,7 @@ class VectorStore:
             await self._started()
         except ChromaFailed as failed:
             if failed.kind == "locked":
-                raise SettingsError(
+                raise DirectoryTaken(
                     f"CHAT_CHROMA_PERSIST_DIRECTORY: another process is working on {self._place}, and two "
                     "would lose vectors; stop it first, or start a Chroma server for both and set "
                     "CHAT_CHROMA_URL"

@@ -47,7 +47,6 @@ def load_entries(session: Session, number: int, after: int, collection: int) -> 
             EntryRow.pieces,
             EntryRow.embedded_in,
             EntryRow.thread_id,
-            EntryRow.position,
             EntryRow.sender_type,
             EntryRow.created_at,
         )
@@ -58,9 +57,8 @@ def load_entries(session: Session, number: int, after: int, collection: int) -> 
         np.array([row[0] for row in rows], dtype=np.int64),
         np.array([row[1] if row[2] >= collection else 0 for row in rows], dtype=np.int32),
         numbers_of([row[3] for row in rows]),
-        np.array([row[4] for row in rows], dtype=np.int32),
-        np.array([_SENDERS[row[5]] for row in rows], dtype=np.int8),
-        np.array([row[6] for row in rows], dtype=np.int64),
+        np.array([_SENDERS[row[4]] for row in rows], dtype=np.int8),
+        np.array([row[5] for row in rows], dtype=np.int64),
     )
 
 

@@ -80,3 +80,11 @@ def test_migrate_brings_an_empty_database_up_to_date_and_again_is_fine(tmp_path:
 def test_the_exported_schemas_are_fresh(name: str) -> None:
     """`make schema` writes them anew."""
     assert (ROOT / name).read_text(encoding="utf-8") == schema_files()[name]
+
+
+def test_reindexing_into_a_directory_that_cannot_be_made_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    place = str(tmp_path / "file" / "chroma")
+    result = gwp_chat("reindex", directory=tmp_path, CHAT_CHROMA_PERSIST_DIRECTORY=place)
+    assert result.returncode == 2
+    assert "CHAT_CHROMA_PERSIST_DIRECTORY" in result.stderr

@@ -281,7 +281,7 @@ def test_costing_takes_steps_in_proportion_to_what_is_written() -> None:
 
 
 def test_a_request_may_ask_for_the_schema_twice_and_no_more() -> None:
-    """It is made in one go, which nothing else can interrupt: 20 of them held a server for seconds."""
+    """It is made in one go, which nothing else can interrupt."""
     once = cost(get_introspection_query())
     assert 2 * once <= Settings(_env_file=None).graphql_max_cost < 3 * once
     assert cost('{ a: __type(name: "Message") { name } b: __type(name: "Node") { fields { name } } }') == 400

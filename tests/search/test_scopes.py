@@ -62,8 +62,8 @@ class Owner:
         ids = np.array(sorted(each for each in self.pieces if each > after), dtype=np.int64)
         await self.gate.wait()
         counts = np.array([self.pieces[each] for each in ids.tolist()], dtype=np.int32)
-        positions = (ids & 0xFFFFFFFF).astype(np.int32)
-        return EntryArrays(ids, counts, positions // 10, positions, np.zeros(len(ids), np.int8), ids)
+        threads = (ids & 0xFFFFFFFF).astype(np.int32) // 10
+        return EntryArrays(ids, counts, threads, np.zeros(len(ids), np.int8), ids)
 
     def expected(self, query: NDArray[np.float32], most: int, hidden: frozenset[int] = frozenset()) -> Scored:
         best: dict[int, tuple[float, int]] = {}
