@@ -2,7 +2,8 @@
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -15,12 +16,13 @@ from core.errors import InvalidQuery, Unavailable
 from core.resolvers.messages import load_messages
 from core.resolvers.search_scope import Searchable, SearchFilter, searchable
 from core.resolvers.threads import load_threads
+from core.search.entries import thread_text
 from core.search.folding import composed
-from core.search.matching import TextHits, find_pattern, find_words
-from core.search.patterns import compile_pattern, compile_words
+from core.search.matching import TextHits, find_pattern, find_words, word_spans
+from core.search.patterns import OutOfTime, Span, compile_pattern, compile_words
 from core.search.pieces import cut
 from core.search.ranking import MatchedBy, RankedEntry, RankedThread, Similar, ranked
-from core.search.scope import SearchScope, read_texts
+from core.search.scope import SearchScope, read_entries
 from core.search.snippets import Snippet, snippet
 from core.search.vectors import VectorsMissing
 from core.search.visibility import load_entries, mask
@@ -33,7 +35,13 @@ MOST_THREADS = 200
 MOST_OF_A_THREAD = 3
 _MOST_SIMILAR = 200
 
-Find = Callable[[Session, SearchScope], TextHits]
+
+@dataclass(frozen=True, slots=True)
+class _Finder:
+    """What looks through texts in one mode, and shows where in a composed text something is."""
+
+    find: Callable[[Session, SearchScope], TextHits]
+    spans: Callable[[str], Sequence[Span]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,7 +146,7 @@ async def search(
     end = MOST_THREADS if window.before is None else window.before
     threads_wanted = min(end, start + window.size + 1) if window.is_forward else end
     # In a thread: tables of Unicode's classes are made for the first one, which takes half a second.
-    find = await asyncio.to_thread(
+    finder = await asyncio.to_thread(
         _finder, query, threads_wanted, until, is_pattern=is_pattern or mode is SearchMode.REGEX
     )
     found = await ctx.db.read(lambda session: searchable(session, user, wanted))
@@ -146,7 +154,7 @@ async def search(
         return SearchResults(Slice((), has_next=False, has_previous=False, total=0), is_partial=False)
     texts = TextHits((), is_partial=False)
     if mode is not SearchMode.SEMANTIC:
-        texts = await ctx.db.read(lambda session: find(session, found.scope))
+        texts = await ctx.db.read(lambda session: finder.find(session, found.scope))
     near = await _near_if_any(ctx, query, mode, found, wanted)
     similar = near.hits if near is not None else ()
     threads = ranked(similar, texts.hits)[:MOST_THREADS]
@@ -154,7 +162,9 @@ async def search(
     page = part[: window.size] if window.is_forward else part[-window.size :]
     first = start if window.is_forward else start + len(part) - len(page)
     hits = await ctx.db.read(
-        lambda session: _shown(session, user, page, first, ctx.search.embedder.piece_tokens)
+        lambda session: _shown(
+            session, user, page, first=first, finder=finder, piece_tokens=ctx.search.embedder.piece_tokens
+        )
     )
     return SearchResults(
         Slice(
@@ -189,15 +199,21 @@ def _check(query: str) -> None:
         raise InvalidQuery(f"What to search for must have at most {LONGEST_QUERY} characters")
 
 
-def _finder(query: str, threads: int, until: float, *, is_pattern: bool) -> Find:
-    """What looks through texts in this mode; compiled before anything is read. Raises `InvalidQuery`."""
+def _finder(query: str, threads: int, until: float, *, is_pattern: bool) -> _Finder:
+    """Compiled before anything is read. Raises `InvalidQuery`."""
     if is_pattern:
         pattern = compile_pattern(query)
-        return lambda session, scope: find_pattern(
-            session, scope, pattern, threads=threads, per_thread=MOST_OF_A_THREAD, until=until
+        return _Finder(
+            lambda session, scope: find_pattern(
+                session, scope, pattern, threads=threads, per_thread=MOST_OF_A_THREAD, until=until
+            ),
+            lambda text: pattern.spans(text, until=until),
         )
     words = compile_words(query)
-    return lambda session, scope: find_words(session, scope, words, threads=threads, until=until)
+    return _Finder(
+        lambda session, scope: find_words(session, scope, words, threads=threads, until=until),
+        lambda text: word_spans(text, words, until=until),
+    )
 
 
 async def _near(ctx: Context, query: str, found: Searchable, wanted: SearchFilter) -> "_Near":
@@ -231,14 +247,13 @@ async def _near(ctx: Context, query: str, found: Searchable, wanted: SearchFilte
         )
         if similarity >= lowest
     }
-    texts = await ctx.db.read(lambda session: read_texts(session, found.scope, list(places)))
-    by_id = {entry.entry_id: entry for entry in texts}
-    hits = tuple(Similar(by_id[entry], *place) for entry, place in places.items() if entry in by_id)
+    entries = await ctx.db.read(lambda session: read_entries(session, found.scope, list(places)))
+    hits = tuple(Similar(entries[entry], *place) for entry, place in places.items() if entry in entries)
     return _Near(hits, Nearness(highest, lowest))
 
 
 def _shown(
-    session: Session, user: User, page: list[RankedThread], first: int, piece_tokens: int
+    session: Session, user: User, page: list[RankedThread], *, first: int, finder: _Finder, piece_tokens: int
 ) -> tuple[SearchHit, ...]:
     """The page's threads as the caller may see them now: what vanished meanwhile is left out."""
     best = {thread.thread_id: thread.entries[:MOST_OF_A_THREAD] for thread in page}
@@ -250,29 +265,36 @@ def _shown(
         thread = threads.get(thread_id)
         if thread is None:
             continue
-        matches = tuple(
-            _match(
-                entry, messages.get(entry.entry.message_id) if entry.entry.message_id else None, piece_tokens
-            )
-            for entry in entries
-        )
+        matches = []
+        for entry in entries:
+            message_id = entry.entry.message_id
+            message = messages.get(message_id) if message_id is not None else None
+            if message is not None:
+                matches.append(_match(entry, message, message.text, finder, piece_tokens))
+            elif message_id is None:
+                text = thread_text(thread.title, thread.summary)
+                matches.append(_match(entry, None, text, finder, piece_tokens))
         similarities = [match.similarity for match in matches if match.similarity is not None]
-        hits.append(SearchHit(rank, thread, matches, max(similarities, default=None)))
+        hits.append(SearchHit(rank, thread, tuple(matches), max(similarities, default=None)))
     return tuple(hits)
 
 
-def _match(found: RankedEntry, message: Message | None, piece_tokens: int) -> SearchMatch:
-    text = composed(found.entry.text)
+def _match(
+    found: RankedEntry, message: Message | None, text: str, finder: _Finder, piece_tokens: int
+) -> SearchMatch:
     near = found.similar
-    spans = found.text_hit.spans if found.text_hit is not None else ()
+    spans: Sequence[Span] = ()
+    if found.text_hit is not None:
+        with suppress(OutOfTime):  # a hit without its highlights is better than none
+            spans = finder.spans(composed(text))
     piece = None
     if near is not None and not spans:
-        pieces = cut(found.entry.text, piece_tokens)
+        pieces = cut(text, piece_tokens)
         place = pieces[min(near.piece, len(pieces) - 1)]
         piece = (place.start, place.end)
     return SearchMatch(
         message,
-        snippet(text, spans, piece=piece),
+        snippet(composed(text), spans, piece=piece),
         found.matched_by,
         near.similarity if near is not None else None,
     )

@@ -2,21 +2,22 @@
 
 import math
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Hashable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import chain
 from uuid import UUID
 
 from sqlalchemy.orm import Session
 
-from core.search.folding import composed
-from core.search.patterns import MOST_SPANS, OutOfTime, Pattern, Word
+from core.search.folding import composed, folded
+from core.search.patterns import OutOfTime, Pattern, Word
 from core.search.scope import (
+    Entry,
     EntryText,
     SearchScope,
-    all_entries,
     count_entries,
     long_entries,
+    read_newest,
     read_texts,
 )
 from core.search.trigrams import candidates
@@ -38,10 +39,9 @@ _RELATIVE_CUT = 0.35
 
 @dataclass(frozen=True, slots=True)
 class TextHit:
-    """An entry whose text matches, and where: code points of the composed text."""
+    """An entry whose text matches, and how well."""
 
-    entry: EntryText
-    spans: tuple[Span, ...]
+    entry: Entry
     score: float
 
 
@@ -66,20 +66,22 @@ def find_pattern(
 
     `until` is an instant of `time.monotonic()`; what is not found by then is missing.
     """
-    found: dict[UUID, list[TextHit]] = {}
+    found: dict[Hashable, list[EntryText]] = {}
+    full: set[UUID] = set()
     try:
-        for ids in _chunks(session, scope, pattern):
-            for entry in _read(session, scope, ids, until):
-                if len(found.get(entry.thread_id, ())) >= per_thread:
-                    continue
-                spans = pattern.spans(entry.text, most=MOST_SPANS, until=until)
-                if spans:
-                    found.setdefault(entry.thread_id, []).append(TextHit(entry, tuple(spans), 1))
+        for texts in _chunks(session, scope, pattern, full):
+            for text in _in_time(texts, until):
+                of_thread = found.get(text.raw_thread_id, [])
+                if len(of_thread) < per_thread and pattern.matches(text.text, until=until):
+                    found[text.raw_thread_id] = of_thread
+                    of_thread.append(text)
+                    if len(of_thread) == per_thread:
+                        full.add(text.entry.thread_id)
             if len(found) >= threads:
                 break
     except OutOfTime:
-        return TextHits(_flat(found), is_partial=True)
-    return TextHits(_flat(found), is_partial=False)
+        return TextHits(_newest_first(found.values()), is_partial=True)
+    return TextHits(_newest_first(found.values()), is_partial=False)
 
 
 def find_words(
@@ -99,14 +101,14 @@ def find_words(
     hits: list[TextHit] = []
     seen: set[UUID] = set()
     # Words of one or two letters have no trigrams.
-    chunks = _best_chunks(session, scope, found, rarities) if found else all_entries(session, scope, _CHUNK)
+    chunks = _best_chunks(session, scope, found, rarities) if found else _newest(session, scope, frozenset())
     try:
-        for chunk in chunks:
-            for entry in _read(session, scope, chunk, until):
-                hit = _score(entry, words, rarities, until)
-                if hit is not None:
-                    hits.append(hit)
-                    seen.add(entry.thread_id)
+        for texts in chunks:
+            for text in _in_time(texts, until):
+                score = _score(text.text, words, rarities, until)
+                if score:
+                    hits.append(TextHit(text.entry, score))
+                    seen.add(hits[-1].entry.thread_id)
             if len(seen) >= threads:
                 break
     except OutOfTime:
@@ -114,63 +116,75 @@ def find_words(
     return TextHits(_cut(hits), is_partial=False)
 
 
+def word_spans(text: str, words: Sequence[Word], *, until: float) -> list[Span]:
+    """Where in the text, which is composed, the words are; in order. Raises `OutOfTime`."""
+    return sorted(span for word in words for span in word.spans(text, until=until))
+
+
 def _best_chunks(
     session: Session, scope: SearchScope, found: dict[Word, list[int]], rarities: dict[Word, float]
-) -> Iterator[Sequence[int]]:
+) -> Iterator[list[EntryText]]:
     """The entries that have any of the words, the most promising first, and all that are long."""
     promises: dict[int, float] = {}
     for word, ids in found.items():
         for id_ in ids:
             promises[id_] = promises.get(id_, 0) + rarities[word]
     best = sorted(promises, key=lambda id_: (-promises[id_], -id_))
-    yield [*best[:_MOST_READ], *long_entries(session, scope)]
+    yield read_texts(session, scope, [*best[:_MOST_READ], *long_entries(session, scope)])
     for start in range(_MOST_READ, len(best), _MOST_READ):
-        yield best[start : start + _MOST_READ]
+        yield read_texts(session, scope, best[start : start + _MOST_READ])
 
 
-def _read(session: Session, scope: SearchScope, ids: Sequence[int], until: float) -> Iterator[EntryText]:
-    """The entries, newest first. Raises `OutOfTime`."""
-    for entry in read_texts(session, scope, ids):
+def _in_time(texts: Iterable[EntryText], until: float) -> Iterator[EntryText]:
+    """The same. Raises `OutOfTime`."""
+    for text in texts:
         if time.monotonic() > until:
             raise OutOfTime
-        yield entry
+        yield text
 
 
-def _chunks(session: Session, scope: SearchScope, pattern: Pattern) -> Iterator[Sequence[int]]:
-    """The entries that a pattern may match, newest first."""
+def _chunks(
+    session: Session, scope: SearchScope, pattern: Pattern, full: Collection[UUID]
+) -> Iterator[list[EntryText]]:
+    """The entries that a pattern may match, newest first, but for those of threads that are full by then."""
     if pattern.required is None:
-        yield from all_entries(session, scope, _CHUNK)
+        yield from _newest(session, scope, full)
         return
     (low, high), long = scope.ids, long_entries(session, scope)
     while True:
         ids = candidates(session, (low, high), pattern.required, _CHUNK)
         end = ids[-1] if len(ids) == _CHUNK else low
-        yield [*ids, *(id_ for id_ in long if end <= id_ <= high)]
+        yield read_texts(session, scope, [*ids, *(id_ for id_ in long if end <= id_ <= high)], full)
         if end == low:
             return
         high = end - 1
+
+
+def _newest(session: Session, scope: SearchScope, full: Collection[UUID]) -> Iterator[list[EntryText]]:
+    """All entries of the scope, newest first, but for those of threads that are full by then."""
+    below = scope.ids[1] + 1
+    while texts := read_newest(session, scope, below, _CHUNK, full):
+        yield texts
+        below = texts[-1].entry_id
 
 
 def _rarity(count: int, total: int) -> float:
     return math.log(1 + (max(total, count) - count + 0.5) / (count + 0.5))
 
 
-def _score(
-    entry: EntryText, words: Sequence[Word], rarities: dict[Word, float], until: float
-) -> TextHit | None:
+def _score(text: str, words: Sequence[Word], rarities: dict[Word, float], until: float) -> float:
+    """How well the text fits; 0 if it has none of the words."""
     score = 0.0
-    spans: list[Span] = []
-    text = composed(entry.text)
+    text = composed(text)
+    folded_text = folded(text)
+    norm = 1 - _LENGTH_WEIGHT + _LENGTH_WEIGHT * len(text) / _USUAL_LENGTH
     for word in words:
-        places = word.spans(text, most=MOST_SPANS, until=until)
-        if not places:
-            continue
-        spans += places
-        frequency = sum(1.0 if word.is_whole(text, place) else _INSIDE_A_WORD for place in places)
-        norm = 1 - _LENGTH_WEIGHT + _LENGTH_WEIGHT * len(entry.text) / _USUAL_LENGTH
-        weight = rarities.get(word, 1.0)
-        score += weight * frequency * (_SATURATION + 1) / (frequency + _SATURATION * norm)
-    return TextHit(entry, tuple(sorted(spans)), score) if spans else None
+        places = word.spans_in(text, folded_text, until=until)
+        if places:
+            frequency = sum(1.0 if word.is_whole(text, place) else _INSIDE_A_WORD for place in places)
+            weight = rarities.get(word, 1.0)
+            score += weight * frequency * (_SATURATION + 1) / (frequency + _SATURATION * norm)
+    return score
 
 
 def _cut(hits: list[TextHit]) -> tuple[TextHit, ...]:
@@ -180,5 +194,6 @@ def _cut(hits: list[TextHit]) -> tuple[TextHit, ...]:
     return tuple(hit for hit in ranked if hit.score >= ranked[0].score * _RELATIVE_CUT)
 
 
-def _flat(found: dict[UUID, list[TextHit]]) -> tuple[TextHit, ...]:
-    return tuple(sorted(chain.from_iterable(found.values()), key=lambda hit: -hit.entry.entry_id))
+def _newest_first(found: Iterable[list[EntryText]]) -> tuple[TextHit, ...]:
+    entries = sorted(chain.from_iterable(found), key=lambda text: -text.entry_id)
+    return tuple(TextHit(text.entry, 1) for text in entries)

@@ -12,7 +12,7 @@ from itertools import islice
 from core.search.boundaries import after_units, doubled_surplus, rewritten
 from core.search.classes import is_word
 from core.search.engine import PROBE_MEMORY, Compiled, NotCompiled, compiled
-from core.search.folding import composed
+from core.search.folding import composed, folded
 from core.search.literals import Condition, required
 from core.search.parsing import parse
 from core.search.syntax import InvalidPattern, Node
@@ -23,7 +23,7 @@ WINDOW = 16_384
 OVERLAP = 4_096
 """Of texts longer than a window, matches longer than the overlap are found while the pattern is fast."""
 
-MOST_SPANS = 50
+MOST_SPANS = 20
 """How many matches of a text are told unless somebody asks for more."""
 
 _FAST_SECONDS = 0.1
@@ -55,12 +55,16 @@ class Pattern:
     def matches(self, text: str, *, until: float | None = None) -> bool:
         """Whether the text has a match, be it an empty one; OutOfTime after `until` of time.monotonic()."""
         text = composed(text)
+        if len(text) <= WINDOW:  # most are, so it is worth to say this twice
+            if self._loose is not None and not self._loose.search(*_data(text, 0, len(text), str)):
+                return False
+            return self._matches(text, 0, len(text))
         started = time.monotonic()
         for start, end in self._windows(text, until):
             if self._matches(text, start, end):
                 return True
         # What a window cannot hold is looked for in one piece if that is sure to be over soon.
-        if len(text) > WINDOW and time.monotonic() - started < _FAST_SECONDS:
+        if time.monotonic() - started < _FAST_SECONDS:
             return self._matches(text, 0, len(text))
         return False
 
@@ -88,7 +92,8 @@ class Pattern:
                     break
             if empty == _MAX_EMPTY:
                 break
-        if found or not self.matches(text, until=until):
+        nothing = not found and not empty and len(text) <= WINDOW and self._starting is None
+        if found or nothing or not self.matches(text, until=until):
             return found
         return [_EMPTY] if empty else list(islice(self._spans(text, 0, len(text)), 1))
 
@@ -143,10 +148,26 @@ class Word:
     """What the folded text holds wherever the word is found; None: it is too short to tell."""
 
     _pattern: Pattern = field(repr=False)
+    # What to find in the folded text; None: only the pattern can tell, as with a phrase.
+    _folded: str | None = field(repr=False)
 
     def spans(self, text: str, *, most: int = MOST_SPANS, until: float | None = None) -> list[Span]:
         """Where the first of them are; OutOfTime after `until`."""
         return self._pattern.spans(text, most=most, until=until)
+
+    def spans_in(
+        self, text: str, folded_text: str, *, most: int = MOST_SPANS, until: float | None = None
+    ) -> list[Span]:
+        """The same, of a composed text that has been folded already: for many words in one text."""
+        # Of one length, each code point stands for one of the text: then finding it is all, and quick.
+        if self._folded is None or len(folded_text) != len(text) or len(text) > WINDOW:
+            return self.spans(text, most=most, until=until)
+        found: list[Span] = []
+        length, at = len(self._folded), folded_text.find(self._folded)
+        while at >= 0 and len(found) < most:
+            found.append((at, at + length))
+            at = folded_text.find(self._folded, at + length)
+        return found
 
     def is_whole(self, text: str, span: Span) -> bool:
         """Whether the span of the composed text is no part of a longer word."""
@@ -166,7 +187,13 @@ def compile_words(phrase: str) -> tuple[Word, ...]:
     are not looked at.
     """
     patterns = {text: _pattern(node) for text, node in words_of(phrase).items()}
-    return tuple(Word(text, pattern.required, pattern) for text, pattern in patterns.items())
+    return tuple(Word(text, pattern.required, pattern, _findable(text)) for text, pattern in patterns.items())
+
+
+def _findable(word: str) -> str | None:
+    """The word folded, unless it takes a pattern: spaces may be of any kind, and `ß` is not `ss`."""
+    form = folded(word)
+    return form if " " not in form and len(form) == len(word) else None
 
 
 def _pattern(node: Node) -> Pattern:
@@ -205,6 +232,9 @@ def _engine(source: str) -> Compiled:
 
 def _data(text: str, start: int, end: int, form: Callable[[str], str]) -> tuple[bytes, int, int]:
     """What RE2 gets, with a character before and behind for the edges to see, and where the rest of it is."""
+    if not start and end == len(text) <= WINDOW:
+        data = form(text).encode()
+        return data, 0, len(data)
     before = form(text[start - 1 : start]).encode() if start else b""
     pieces = [form(text[at : min(at + WINDOW, end)]).encode() for at in range(start, end, WINDOW)]
     behind = form(text[end : end + 1]).encode()

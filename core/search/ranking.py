@@ -6,7 +6,7 @@ from enum import StrEnum
 from uuid import UUID
 
 from core.search.matching import TextHit
-from core.search.scope import EntryText
+from core.search.scope import Entry
 
 # Reciprocal rank fusion; https://doi.org/10.1145/1571941.1572114
 _RRF = 60
@@ -21,7 +21,7 @@ class MatchedBy(StrEnum):
 class Similar:
     """An entry that was found by meaning: its best piece, and the cosine similarity of that."""
 
-    entry: EntryText
+    entry: Entry
     piece: int
     similarity: float
 
@@ -30,7 +30,7 @@ class Similar:
 class RankedEntry:
     """An entry, and everything that found it."""
 
-    entry: EntryText
+    entry: Entry
     score: float = 0
     similar: Similar | None = None
     text_hit: TextHit | None = None

@@ -1,15 +1,19 @@
 """What one search may look at: SQL conditions, which are the only truth about who sees what."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Hashable, Sequence
 from dataclasses import dataclass
+from typing import Any, NamedTuple
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, func, select
+from sqlalchemy import ColumnElement, func, select, type_coerce
 from sqlalchemy.orm import Session
+from sqlalchemy.types import NullType, TypeEngine
 
 from core.db.models import MessageRow, ThreadRow
 from core.db.search_models import EntryRow, SearchOwnerRow, entry_range
 from core.search.entries import thread_text
+
+_RAW: TypeEngine[Any] = NullType()
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,13 +30,30 @@ class SearchScope:
 
 
 @dataclass(frozen=True, slots=True)
-class EntryText:
-    """An entry that the searcher may see, with its text."""
+class Entry:
+    """An entry that the searcher may see: of a message, or of a thread if there is no message."""
 
     entry_id: int
     thread_id: UUID
     message_id: UUID | None
+
+
+class EntryText(NamedTuple):
+    """An entry that the searcher may see, with its text.
+
+    The ids are as the engine has them, good for comparing only: of a thousand texts, few become hits.
+    """
+
+    entry_id: int
+    raw_thread_id: Hashable
+    raw_message_id: Any
     text: str
+
+    @property
+    def entry(self) -> Entry:
+        """The entry without its text."""
+        message_id = None if self.raw_message_id is None else _uuid(self.raw_message_id)
+        return Entry(self.entry_id, _uuid(self.raw_thread_id), message_id)
 
 
 def owner_number(session: Session, owner_id: UUID) -> int | None:
@@ -40,26 +61,62 @@ def owner_number(session: Session, owner_id: UUID) -> int | None:
     return session.scalar(select(SearchOwnerRow.number).where(SearchOwnerRow.owner_id == owner_id))
 
 
-def read_texts(session: Session, scope: SearchScope, ids: Sequence[int]) -> list[EntryText]:
-    """Those of these entries that are in the scope, newest first."""
+def read_entries(session: Session, scope: SearchScope, ids: Sequence[int]) -> dict[int, Entry]:
+    """Those of these entries that are in the scope."""
+    found = session.execute(
+        select(EntryRow.id, EntryRow.thread_id, EntryRow.message_id)
+        .join(ThreadRow, ThreadRow.id == EntryRow.thread_id)
+        .where(EntryRow.id.in_(list(ids)), *scope.conditions)
+    )
+    return {row[0]: Entry(*row) for row in found}
+
+
+def read_texts(
+    session: Session, scope: SearchScope, ids: Sequence[int], without: Collection[UUID] = ()
+) -> list[EntryText]:
+    """Those of these entries that are in the scope, and not of the threads `without`, newest first."""
+    return _texts(session, scope, EntryRow.id.in_(list(ids)), without, None)
+
+
+def read_newest(
+    session: Session, scope: SearchScope, below: int, most: int, without: Collection[UUID] = ()
+) -> list[EntryText]:
+    """The newest entries of the scope with ids below `below`, `most` of them, as `read_texts` does."""
+    low, high = scope.ids
+    return _texts(session, scope, EntryRow.id.between(low, min(below - 1, high)), without, most)
+
+
+def _texts(
+    session: Session,
+    scope: SearchScope,
+    which: ColumnElement[bool],
+    without: Collection[UUID],
+    most: int | None,
+) -> list[EntryText]:
+    others = [EntryRow.thread_id.not_in(without)] if without else []
     found = session.execute(
         select(
             EntryRow.id,
-            EntryRow.thread_id,
-            EntryRow.message_id,
+            type_coerce(EntryRow.thread_id, _RAW),
+            type_coerce(EntryRow.message_id, _RAW),
             MessageRow.text,
             ThreadRow.title,
             ThreadRow.summary,
         )
         .join(ThreadRow, ThreadRow.id == EntryRow.thread_id)
         .outerjoin(MessageRow, MessageRow.id == EntryRow.message_id)
-        .where(EntryRow.id.in_(list(ids)), *scope.conditions)
+        .where(which, *others, *scope.conditions)
         .order_by(EntryRow.id.desc())
+        .limit(most)
     )
     return [
-        EntryText(id_, thread_id, message_id, text if message_id else thread_text(title, summary))
+        EntryText(id_, thread_id, message_id, thread_text(title, summary) if message_id is None else text)
         for id_, thread_id, message_id, text, title, summary in found
     ]
+
+
+def _uuid(raw: Any) -> UUID:
+    return raw if isinstance(raw, UUID) else UUID(raw)
 
 
 def count_entries(session: Session, scope: SearchScope) -> int:
@@ -73,15 +130,3 @@ def long_entries(session: Session, scope: SearchScope) -> list[int]:
     low, high = scope.ids
     long = select(EntryRow.id).where(EntryRow.is_long, EntryRow.id.between(low, high))
     return list(session.scalars(long.order_by(EntryRow.id.desc())))
-
-
-def all_entries(session: Session, scope: SearchScope, chunk: int) -> Iterator[Sequence[int]]:
-    """The ids of the owner's entries, newest first, `chunk` at a time."""
-    low, high = scope.ids
-    while True:
-        newest = select(EntryRow.id).where(EntryRow.id.between(low, high))
-        ids = session.scalars(newest.order_by(EntryRow.id.desc()).limit(chunk)).all()
-        if not ids:
-            return
-        yield ids
-        high = ids[-1] - 1

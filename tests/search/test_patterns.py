@@ -6,9 +6,10 @@ import time
 from collections.abc import Callable
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
+from core.search.folding import composed, folded
 from core.search.patterns import OVERLAP, WINDOW, OutOfTime, compile_pattern, compile_words
 from core.search.words import InvalidPhrase
 
@@ -167,6 +168,17 @@ def test_words_are_found_in_any_case_and_within_others() -> None:
     words = compile_words("ещё булок")
     assert [word.spans("ПОЛБУЛОК и ЕЩЕ") for word in words] == [[(11, 14)], [(3, 8)]]
     assert [word.spans("булок") for word in words] == [[], [(0, 5)]]
+
+
+@given(
+    st.text(alphabet="аеёЕЁйß\u1e9eſsSkK\u212aİiIıσςΣ\u0301\u0308 a\n", max_size=40),
+    st.text(alphabet="аеёЕЁйß\u1e9eſsSkK\u212aİiIıσςΣ a", min_size=1, max_size=3),
+)
+def test_finding_a_word_in_a_folded_text_is_no_different(text: str, phrase: str) -> None:
+    assume(phrase.strip())
+    text = composed(text)
+    for word in compile_words(phrase):
+        assert word.spans_in(text, folded(text)) == word.spans(text)
 
 
 def test_a_word_tells_whether_it_was_found_as_a_whole() -> None:
