@@ -287,14 +287,19 @@ def _match(
     if found.text_hit is not None:
         with suppress(OutOfTime):  # a hit without its highlights is better than none
             spans = finder.spans(composed(text))
-    piece = None
-    if near is not None and not spans:
-        pieces = cut(text, piece_tokens)
-        place = pieces[min(near.piece, len(pieces) - 1)]
-        piece = (place.start, place.end)
+    piece = _place(text, near.piece, piece_tokens) if near is not None and not spans else None
     return SearchMatch(
         message,
         snippet(composed(text), spans, piece=piece),
         found.matched_by,
         near.similarity if near is not None else None,
     )
+
+
+def _place(text: str, piece: int, piece_tokens: int) -> Span | None:
+    """Where the piece with this number is; None for the beginning."""
+    if piece == 0:
+        return None
+    pieces = cut(text, piece_tokens)
+    place = pieces[min(piece, len(pieces) - 1)]
+    return place.start, place.end

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, func, select, type_coerce
+from sqlalchemy import ColumnElement, select, text, type_coerce
 from sqlalchemy.orm import Session
 from sqlalchemy.types import NullType, TypeEngine
 
@@ -110,8 +110,8 @@ def _texts(
         .limit(most)
     )
     return [
-        EntryText(id_, thread_id, message_id, thread_text(title, summary) if message_id is None else text)
-        for id_, thread_id, message_id, text, title, summary in found
+        EntryText(id_, thread_id, message_id, thread_text(title, summary) if message_id is None else said)
+        for id_, thread_id, message_id, said, title, summary in found
     ]
 
 
@@ -120,13 +120,15 @@ def _uuid(raw: Any) -> UUID:
 
 
 def count_entries(session: Session, scope: SearchScope) -> int:
-    """How many entries the owner has, seen or not."""
-    low, high = scope.ids
-    return session.scalar(select(func.count()).where(EntryRow.id.between(low, high))) or 0
+    """How many entries the owner has ever had: to count those of today takes as long as there are many."""
+    low, _ = scope.ids
+    last = session.scalar(select(SearchOwnerRow.last_id).where(SearchOwnerRow.number == scope.owner_number))
+    return max((last or low) - low, 0)
 
 
 def long_entries(session: Session, scope: SearchScope) -> list[int]:
     """The owner's entries that have no trigrams, newest first."""
     low, high = scope.ids
-    long = select(EntryRow.id).where(EntryRow.is_long, EntryRow.id.between(low, high))
+    # Written as in the partial index: SQLite takes `is_long = 1` for another condition.
+    long = select(EntryRow.id).where(text("search_entries.is_long"), EntryRow.id.between(low, high))
     return list(session.scalars(long.order_by(EntryRow.id.desc())))

@@ -12,8 +12,9 @@ from sqlalchemy.orm import Session
 from core.search.literals import AllOf, AnyOf, Condition, Literal
 
 _GRAM = 3
-# A literal of many trigrams is as selective with some of them.
-_MOST_GRAMS = 12
+# A literal of many trigrams is nearly as selective with some of them, and each costs a walk along all the
+# texts that have it, whoever's they are.
+_MOST_GRAMS = 4
 
 _ADD = text("INSERT INTO search_trigrams (rowid, text) VALUES (:id, :text)")
 _REMOVE = text("DELETE FROM search_trigrams WHERE rowid = :id")

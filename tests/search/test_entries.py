@@ -18,6 +18,7 @@ from core.search.literals import Literal
 from core.search.scope import SearchScope, long_entries, owner_number, read_texts
 from core.search.trigrams import candidates
 from tests.core.parts import new_caller, open_services
+from tests.core.plans import explained
 from tests.postgresql import migrated
 from tests.search.texts import add_texts
 
@@ -120,3 +121,12 @@ async def test_many_texts_are_taken_a_few_at_a_time(ctx: Context) -> None:
     assert max(counts) <= 4
     entries = await ctx.db.read(lambda session: session.scalars(select(EntryRow.position)).all())
     assert sorted(entries) == list(range(1, 11))
+
+
+async def test_looking_for_long_texts_reads_no_others(tmp_path: Path) -> None:
+    with migrated("sqlite", tmp_path) as url:
+        async with open_services(url, tmp_path) as services:
+            with explained() as plans:
+                await services.db.read(lambda session: long_entries(session, SearchScope(1, ())))
+    assert len(plans) == 1
+    assert "ix_search_entries_long" in plans[0]
