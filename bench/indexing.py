@@ -10,7 +10,6 @@ which shows for how long the event loop is blocked.
 import argparse
 import http.client
 import json
-import socket
 import sqlite3
 import sys
 import tempfile
@@ -26,7 +25,7 @@ import numpy as np
 from api.demo import embedding_weights
 from api.demo.model_process import ModelProcess
 from bench.search_history import Owner, write_history
-from bench.search_server import search_server
+from bench.search_server import free_port, search_server
 from bench.search_texts import ThreadTexts
 from tests.servers import ServerProcess
 
@@ -122,7 +121,7 @@ def measure(directory: Path, messages: int) -> dict[str, Any]:
     embedding_weights.prepare(weights)
     write_history(directory / "app.db", [_Reader(texts)])
     with ModelProcess(embeddings=weights) as model:
-        model.start(_free_port(), directory / "model.log")
+        model.start(free_port(), directory / "model.log")
         model.wait_until_ready()
         bare_seconds(model.base_url, texts[:_BATCH])
         bare = bare_seconds(model.base_url, texts[::2])
@@ -146,13 +145,6 @@ def measure(directory: Path, messages: int) -> dict[str, Any]:
             "max": max(taken),
         },
     }
-
-
-def _free_port() -> int:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port: int = free.getsockname()[1]
-        return port
 
 
 def main() -> None:

@@ -88,7 +88,7 @@ def _write(connection: Connection, owner: Owner) -> None:
                 "id": thread_id,
                 "owner_id": owner.id,
                 "scope_id": scope_id,
-                "title": " ".join(thread.topic[:4])[:255],
+                "title": " ".join(thread.topic[:4])[:255] or None,
                 "is_listed": True,
                 "message_count": len(thread.texts),
                 "created_at": written,
