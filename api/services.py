@@ -3,6 +3,7 @@
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
+from core.auth.bearers import KnownBearers
 from core.auth.passwords import Passwords
 from core.auth.tokens import Tokens
 from core.context import Services
@@ -46,7 +47,16 @@ async def running_services(settings: Settings) -> AsyncIterator[Services]:
             await runs.start(alone=db.file is not None)
             try:
                 yield Services(
-                    settings, db, files, provider, runs, passwords, Tokens(settings), signals, search
+                    settings,
+                    db,
+                    files,
+                    provider,
+                    runs,
+                    passwords,
+                    Tokens(settings),
+                    KnownBearers(signals),
+                    signals,
+                    search,
                 )
             finally:
                 await runs.drain(settings.shutdown_grace_seconds)

@@ -17,12 +17,12 @@ from starlette.types import ASGIApp
 from strawberry.asgi import GraphQL
 from strawberry.scalars import JSON
 
+from core.auth.bearers import Bearer
 from core.context import Context
 from core.db.keyset import Slice, Window
 from core.db.records import Message, MessageStatus, SenderType, Thread, User
 from core.ids import new_id
 from core.resolvers import changes, messages, threads
-from core.resolvers.bearers import Bearer
 from core.settings import Settings
 from graphql_schema import context as graphql_context
 from graphql_schema.context import GraphQLContext

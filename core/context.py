@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, fields
 
+from core.auth.bearers import KnownBearers
 from core.auth.passwords import Passwords
 from core.auth.tokens import Tokens
 from core.db.records import User
@@ -26,6 +27,7 @@ class Services:
     runs: RunEngine
     passwords: Passwords
     tokens: Tokens
+    bearers: KnownBearers
     signals: Signals
     search: SearchIndex
 

@@ -16,6 +16,11 @@ class Listener:
     def __init__(self) -> None:
         self._published = asyncio.Event()
 
+    @property
+    def has_news(self) -> bool:
+        """Whether anything was published that no wait has told yet."""
+        return self._published.is_set()
+
     def notify(self) -> None:
         """Note that something was published."""
         self._published.set()

@@ -5,9 +5,10 @@ from uuid import UUID
 
 import strawberry
 
+from core.auth.bearers import Bearer
 from core.context import Context, Services
 from core.errors import Unauthenticated
-from core.resolvers.bearers import Bearer, authenticate_bearer
+from core.resolvers.bearers import authenticate_bearer
 from graphql_schema.loaders import Loaders
 
 BEARER = "bearer "

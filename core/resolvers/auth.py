@@ -90,6 +90,7 @@ async def login(ctx: Context, username: str, password: str) -> TokenPair:
     def work(session: Session) -> User:
         row = session.get_one(UserRow, user_id)
         row.last_login_at = now()
+        announce(session, user_topic(user_id))
         if verdict.new_hash is not None:
             row.password_hash = verdict.new_hash
         return to_user(row)

@@ -1,12 +1,12 @@
-"""Bearers: who holds a token, and until when it counts."""
+"""Who holds a token, and until when it counts."""
 
-from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from uuid import UUID
 
 from sqlalchemy.orm import Session
 
-from core.auth.tokens import TokenType
+from core.auth.bearers import POLL_SECONDS, Bearer
+from core.auth.tokens import TokenClaims, TokenType
 from core.context import Context
 from core.db.mapping import to_user
 from core.db.models import UserRow
@@ -16,32 +16,27 @@ from core.errors import Unauthenticated
 from core.logs import bind_ids
 from core.signals import user_topic
 
-# Signals tell at once; should one be lost, this is how long a dead token may go on.
-POLL_SECONDS = 15.0
 EXPIRED = "This token has expired; refresh it, or sign in again"
 REVOKED = "This token is no longer valid; sign in again"
 CHANGED = "Your permissions have changed; refresh the token, or sign in again"
 
 
-@dataclass(frozen=True, slots=True)
-class Bearer:
-    """The holder of a token, as the account was when the token was presented."""
-
-    token: str = field(repr=False)
-    user: User
-    expires_at: datetime
-
-
 async def authenticate_bearer(ctx: Context, token: str) -> Bearer:
     """Who holds this access token. Raises `Unauthenticated`."""
-    bearer = await bearer_of(ctx, token, "access")
+    bearer = ctx.bearers.get(token)
+    if bearer is None:
+        claims = ctx.tokens.check(token, "access")
+        bearer = await ctx.bearers.learn(token, claims.user_id, lambda: _bearer(ctx, token, claims))
     bind_ids(user_id=bearer.user.id)
     return bearer
 
 
 async def bearer_of(ctx: Context, token: str, token_type: TokenType) -> Bearer:
     """Who holds this token of this type. Raises `Unauthenticated`."""
-    claims = ctx.tokens.check(token, token_type)
+    return await _bearer(ctx, token, ctx.tokens.check(token, token_type))
+
+
+async def _bearer(ctx: Context, token: str, claims: TokenClaims) -> Bearer:
     user = await _user(ctx, claims.user_id)
     if user is None or not user.is_active or user.token_version != claims.token_version:
         raise Unauthenticated("This token is no longer valid")

@@ -11,7 +11,7 @@ from contextlib import ExitStack, aclosing
 from typing import Any
 from uuid import UUID
 
-from core.resolvers.bearers import Bearer
+from core.auth.bearers import Bearer
 from graphql_schema.operations import Event, Payload, Rejected, unexpected
 from graphql_schema.transports.admission import TOO_MANY_OPERATIONS
 from graphql_schema.transports.decoding import BadRequest

@@ -8,9 +8,10 @@ from typing import Any, Protocol
 from graphql import OperationType
 from starlette.types import Receive, Scope, Send
 
+from core.auth.bearers import Bearer
 from core.context import Services
 from core.errors import Unauthenticated
-from core.resolvers.bearers import Bearer, until_revoked
+from core.resolvers.bearers import until_revoked
 from core.signals import shutdown_topic
 from graphql_schema.context import GraphQLContext
 from graphql_schema.errors import refusal, told

@@ -7,6 +7,7 @@ from typing import Any
 
 from sqlalchemy.orm import Session
 
+from core.auth.bearers import KnownBearers
 from core.auth.passwords import Passwords
 from core.auth.tokens import Tokens
 from core.context import Context, Services
@@ -34,7 +35,18 @@ async def open_services(url: str, directory: Path, **values: Any) -> AsyncIterat
     files, provider, passwords = FileStore(directory), ProviderClient(settings), Passwords()
     runs = RunEngine(settings, db, files, provider, MemoryLog(run_bytes=2**20, retention_seconds=1))
     search = SearchIndex(settings, db, signals)  # not started either
-    yield Services(settings, db, files, provider, runs, passwords, Tokens(settings), signals, search)
+    yield Services(
+        settings,
+        db,
+        files,
+        provider,
+        runs,
+        passwords,
+        Tokens(settings),
+        KnownBearers(signals),
+        signals,
+        search,
+    )
     await search.close()
     await provider.close()
     passwords.close()

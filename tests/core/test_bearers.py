@@ -10,13 +10,14 @@ import pytest
 from sqlalchemy import delete, update
 from sqlalchemy.orm import Session
 
+from core.auth.bearers import Bearer
 from core.context import Context, Services
 from core.db.models import UserRow
 from core.db.session import DatabaseUnavailable
 from core.errors import Unauthenticated
 from core.resolvers import bearers
 from core.resolvers.auth import authenticate, logout
-from core.resolvers.bearers import Bearer, authenticate_bearer, until_revoked
+from core.resolvers.bearers import authenticate_bearer, until_revoked
 from core.resolvers.users import update_user
 from core.signals import user_topic
 

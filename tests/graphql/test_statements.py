@@ -10,11 +10,11 @@ import pytest
 from sqlalchemy import Engine, event, insert
 from sqlalchemy.orm import Session
 
+from core.auth.bearers import Bearer
 from core.context import Context
 from core.db.migrate import migrate
 from core.db.models import MessageRow, RunRow, ThreadRow
 from core.resolvers import threads
-from core.resolvers.bearers import Bearer
 from core.search.entries import index_texts
 from graphql_schema.context import GraphQLContext
 from graphql_schema.operations import OperationRequest, Operations
