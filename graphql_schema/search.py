@@ -13,8 +13,8 @@ from core.db.keyset import Window
 from core.db.records import SenderType
 from core.resolvers import search, search_status
 from core.resolvers.search import MOST_THREADS, SearchMode
-from core.resolvers.search import SearchHit as FoundHit
-from core.resolvers.search import SearchMatch as FoundMatch
+from core.resolvers.search_hits import SearchHit as FoundHit
+from core.resolvers.search_hits import SearchMatch as FoundMatch
 from core.resolvers.search_scope import SearchFilter
 from core.search.ranking import MatchedBy
 from graphql_schema import connections

@@ -11,7 +11,7 @@ from core.db.models import ThreadRow
 from core.db.records import SenderType, User
 from core.resolvers.access import allowed, allowed_scopes, visible
 from core.search.collections import NumberedCollection, live_collection
-from core.search.scope import SearchScope, owner_number
+from core.search.scope import SearchScope, owner_numbers
 from core.search.visibility import EntryFilter
 
 
@@ -53,11 +53,11 @@ class Searchable:
 
 def searchable(session: Session, user: User, wanted: SearchFilter) -> Searchable | None:
     """What the caller may find; None while nothing of theirs is indexed."""
-    number = owner_number(session, user.id)
-    if number is None:
+    numbers = owner_numbers(session, user.id)
+    if numbers is None:
         return None
     of_threads = _conditions(session, user, wanted)
-    scope = SearchScope(number, (*visible(session, user), *of_threads, *wanted.of_entries.conditions()))
+    scope = SearchScope(*numbers, (*visible(session, user), *of_threads, *wanted.of_entries.conditions()))
     if wanted.names_threads:
         threads = _threads(
             session, user, [ThreadRow.is_deleted.is_(False), *allowed(session, user), *of_threads]

@@ -11,7 +11,7 @@ from core.context import Context
 from core.db.models import MessageRow, ThreadRow, now
 from core.db.search_models import EntryRow, entry_range
 from core.search.collections import live_collection
-from core.search.scope import owner_number
+from core.search.scope import owner_numbers
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -57,9 +57,9 @@ def _pending(session: Session, user_id: UUID) -> tuple[int, datetime | None]:
     ):
         count, oldest = session.execute(query).one()
         counts.append((count, oldest))
-    number = owner_number(session, user_id)
-    if number is not None:
-        low, high = entry_range(number)
+    numbers = owner_numbers(session, user_id)
+    if numbers is not None:
+        low, high = entry_range(numbers[0])
         live = live_collection(session)
         waiting = select(func.count(), func.min(EntryRow.created_at)).where(
             EntryRow.id.between(low, high), EntryRow.embedded_in < (live.number if live else 1)

@@ -15,7 +15,6 @@ from core.search.scope import (
     Entry,
     EntryText,
     SearchScope,
-    count_entries,
     long_entries,
     read_newest,
     read_texts,
@@ -39,10 +38,11 @@ _RELATIVE_CUT = 0.35
 
 @dataclass(frozen=True, slots=True)
 class TextHit:
-    """An entry whose text matches, and how well."""
+    """An entry whose text matches: a score to compare it by, and the part of what is asked that it has."""
 
     entry: Entry
     score: float
+    fit: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,13 +91,12 @@ def find_words(
 
     Those with more of the words, and with rarer ones, come first. `until` as in `find_pattern`.
     """
-    total = count_entries(session, scope)
     found = {
         word: candidates(session, scope.ids, word.required, _MOST_OF_A_WORD)
         for word in words
         if word.required is not None
     }
-    rarities = {word: _rarity(len(ids), total) for word, ids in found.items()}
+    rarities = {word: _rarity(len(ids), scope.given) for word, ids in found.items()}
     hits: list[TextHit] = []
     seen: set[UUID] = set()
     # Words of one or two letters have no trigrams.
@@ -105,9 +104,9 @@ def find_words(
     try:
         for texts in chunks:
             for text in _in_time(texts, until):
-                score = _score(text.text, words, rarities, until)
+                score, fit = _score(text.text, words, rarities, until)
                 if score:
-                    hits.append(TextHit(text.entry, score))
+                    hits.append(TextHit(text.entry, score, fit))
                     seen.add(hits[-1].entry.thread_id)
             if len(seen) >= threads:
                 break
@@ -172,19 +171,24 @@ def _rarity(count: int, total: int) -> float:
     return math.log(1 + (max(total, count) - count + 0.5) / (count + 0.5))
 
 
-def _score(text: str, words: Sequence[Word], rarities: dict[Word, float], until: float) -> float:
-    """How well the text fits; 0 if it has none of the words."""
-    score = 0.0
+def _score(
+    text: str, words: Sequence[Word], rarities: dict[Word, float], until: float
+) -> tuple[float, float]:
+    """How well the text fits, and which part that is of all that can be asked; 0 without any of the words."""
+    score = ideal = present = 0.0
     text = composed(text)
     folded_text = folded(text)
     norm = 1 - _LENGTH_WEIGHT + _LENGTH_WEIGHT * len(text) / _USUAL_LENGTH
     for word in words:
         places = word.spans_in(text, folded_text, until=until)
+        weight = rarities.get(word, 1.0)
+        # What a text of usual length gets that has the word once.
+        ideal += weight
         if places:
+            present += weight
             frequency = sum(1.0 if word.is_whole(text, place) else _INSIDE_A_WORD for place in places)
-            weight = rarities.get(word, 1.0)
             score += weight * frequency * (_SATURATION + 1) / (frequency + _SATURATION * norm)
-    return score
+    return score, min(score / ideal, 1.0) * present / ideal
 
 
 def _cut(hits: list[TextHit]) -> tuple[TextHit, ...]:
@@ -196,4 +200,4 @@ def _cut(hits: list[TextHit]) -> tuple[TextHit, ...]:
 
 def _newest_first(found: Iterable[list[EntryText]]) -> tuple[TextHit, ...]:
     entries = sorted(chain.from_iterable(found), key=lambda text: -text.entry_id)
-    return tuple(TextHit(text.entry, 1) for text in entries)
+    return tuple(TextHit(text.entry, 1, 1) for text in entries)

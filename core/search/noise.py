@@ -11,7 +11,7 @@ import numpy as np
 from core.search.embedding import Embedder
 
 # Of a hit: how far above the noise, as a part of the way from there to the best hit; and in deviations.
-_PART_OF_THE_BEST = 0.5
+_PART_OF_THE_BEST = 0.4
 _DEVIATIONS = 1.0
 
 # Of twelve subjects; no two have anything in common.

@@ -8,8 +8,8 @@ from uuid import UUID
 from core.search.matching import TextHit
 from core.search.scope import Entry
 
-# Reciprocal rank fusion; https://doi.org/10.1145/1571941.1572114
-_RRF = 60
+# A text that has all the words counts as two that mean the same; one that has half of them as a quarter.
+_TEXT_WEIGHT = 2.0
 
 
 class MatchedBy(StrEnum):
@@ -19,11 +19,15 @@ class MatchedBy(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Similar:
-    """An entry that was found by meaning: its best piece, and the cosine similarity of that."""
+    """An entry that was found by meaning: its best piece, and the cosine similarity of that.
+
+    `closeness` is its place between texts that have nothing to do with the query, at 0, and the best, at 1.
+    """
 
     entry: Entry
     piece: int
     similarity: float
+    closeness: float
 
 
 @dataclass(slots=True)
@@ -31,7 +35,6 @@ class RankedEntry:
     """An entry, and everything that found it."""
 
     entry: Entry
-    score: float = 0
     similar: Similar | None = None
     text_hit: TextHit | None = None
 
@@ -40,6 +43,12 @@ class RankedEntry:
         """What found it, meaning first."""
         found = ((MatchedBy.MEANING, self.similar), (MatchedBy.TEXT, self.text_hit))
         return tuple(by for by, hit in found if hit is not None)
+
+    @property
+    def score(self) -> float:
+        """How well it fits in all."""
+        meaning = self.similar.closeness if self.similar is not None else 0.0
+        return meaning + (_TEXT_WEIGHT * self.text_hit.fit**2 if self.text_hit is not None else 0.0)
 
 
 @dataclass(slots=True)
@@ -51,18 +60,19 @@ class RankedThread:
 
 
 def ranked(similar: Sequence[Similar], text_hits: Sequence[TextHit]) -> list[RankedThread]:
-    """The threads of the hits, each list of which comes best first: best first by both ranks together."""
-    entries: dict[int, RankedEntry] = {}
-    for rank, near in enumerate(similar, 1):
-        found = entries.setdefault(near.entry.entry_id, RankedEntry(near.entry))
-        found.similar = near
-        found.score += 1 / (_RRF + rank)
-    for rank, hit in enumerate(text_hits, 1):
-        found = entries.setdefault(hit.entry.entry_id, RankedEntry(hit.entry))
-        found.text_hit = hit
-        found.score += 1 / (_RRF + rank)
+    """The threads of the hits, each list of which comes best first; hits of one kind stay as they are.
+
+    Hits of both kinds are ordered by how well they fit and not by their ranks, as reciprocal rank fusion
+    does: the first of a list may be an excellent hit, or the best of many poor ones.
+    """
+    entries = {near.entry.entry_id: RankedEntry(near.entry, similar=near) for near in similar}
+    for hit in text_hits:
+        entries.setdefault(hit.entry.entry_id, RankedEntry(hit.entry)).text_hit = hit
+    order = list(entries.values())
+    if similar and text_hits:
+        order.sort(key=lambda each: (-each.score, -each.entry.entry_id))
     threads: dict[UUID, RankedThread] = {}
-    for found in sorted(entries.values(), key=lambda each: (-each.score, -each.entry.entry_id)):
+    for found in order:
         thread = threads.setdefault(found.entry.thread_id, RankedThread(found.entry.thread_id))
         thread.entries.append(found)
     return list(threads.values())

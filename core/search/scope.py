@@ -21,7 +21,15 @@ class SearchScope:
     """One owner's entries, by their range of ids, and what must hold of entry and thread."""
 
     owner_number: int
+    newest: int
+    """The id that the owner's newest entry was given."""
+
     conditions: tuple[ColumnElement[bool], ...]
+
+    @property
+    def given(self) -> int:
+        """How many entries the owner has ever had: counting those of today would take long."""
+        return max(self.newest - self.ids[0], 0)
 
     @property
     def ids(self) -> tuple[int, int]:
@@ -56,9 +64,12 @@ class EntryText(NamedTuple):
         return Entry(self.entry_id, _uuid(self.raw_thread_id), message_id)
 
 
-def owner_number(session: Session, owner_id: UUID) -> int | None:
-    """The number of an owner; None while nothing of theirs is indexed."""
-    return session.scalar(select(SearchOwnerRow.number).where(SearchOwnerRow.owner_id == owner_id))
+def owner_numbers(session: Session, owner_id: UUID) -> tuple[int, int] | None:
+    """The number of an owner, and the newest entry's id; None while nothing of theirs is indexed."""
+    found = session.execute(
+        select(SearchOwnerRow.number, SearchOwnerRow.last_id).where(SearchOwnerRow.owner_id == owner_id)
+    ).one_or_none()
+    return (found[0], found[1]) if found is not None else None
 
 
 def read_entries(session: Session, scope: SearchScope, ids: Sequence[int]) -> dict[int, Entry]:
@@ -117,13 +128,6 @@ def _texts(
 
 def _uuid(raw: Any) -> UUID:
     return raw if isinstance(raw, UUID) else UUID(raw)
-
-
-def count_entries(session: Session, scope: SearchScope) -> int:
-    """How many entries the owner has ever had: to count those of today takes as long as there are many."""
-    low, _ = scope.ids
-    last = session.scalar(select(SearchOwnerRow.last_id).where(SearchOwnerRow.number == scope.owner_number))
-    return max((last or low) - low, 0)
 
 
 def long_entries(session: Session, scope: SearchScope) -> list[int]:

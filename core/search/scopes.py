@@ -44,8 +44,10 @@ class ScopeCache:
         self._reserved = 0
         self._big_loads = asyncio.Lock()
 
-    async def scope(self, collection: Collection, owner_number: int, load_entries: LoadEntries) -> Scope:
-        """All that this owner can find, as new as SQL is.
+    async def scope(
+        self, collection: Collection, owner_number: int, newest: int, load_entries: LoadEntries
+    ) -> Scope:
+        """All that this owner can find, as new as SQL is: `newest` is the owner's last entry, maybe gone.
 
         `load_entries(after)` gives all the owner's entries with ids above `after`; those whose vectors are
         still to come are asked for again, and may come in any order. While somebody else loads what is new,
@@ -54,12 +56,12 @@ class ScopeCache:
         """
         key = (collection.name, owner_number)
         loading, held = self._loading.get(key), self._scopes.get(key)
-        if loading is not None and held is not None:
+        if held is not None and (loading is not None or held.is_complete(newest)):
             self._scopes.move_to_end(key)
             return held
         if loading is None:
             loading = self._loading[key] = _Loading()
-            loading.task = asyncio.create_task(self._load(key, collection, load_entries, loading))
+            loading.task = asyncio.create_task(self._load(key, collection, newest, load_entries, loading))
             loading.task.add_done_callback(lambda task: task.cancelled() or task.exception())
         # Who gives up waiting does not take it from the others.
         return await asyncio.shield(loading.task)
@@ -74,11 +76,11 @@ class ScopeCache:
             self._put(key, self._scopes[key].without(ids))
 
     async def _load(
-        self, key: _Key, collection: Collection, load_entries: LoadEntries, loading: _Loading
+        self, key: _Key, collection: Collection, newest: int, load_entries: LoadEntries, loading: _Loading
     ) -> Scope:
         try:
             scope = self._scopes.get(key) or Scope(self._store, collection, Rows.none())
-            scope = await self._renewed(key, scope, load_entries)
+            scope = await self._renewed(key, scope, newest, load_entries)
             for ids in loading.forgotten:  # `forget` has seen the state before only
                 scope = scope.without(ids)
             self._put(key, scope)
@@ -88,17 +90,17 @@ class ScopeCache:
         finally:
             del self._loading[key]
 
-    async def _renewed(self, key: _Key, held: Scope, load_entries: LoadEntries) -> Scope:
+    async def _renewed(self, key: _Key, held: Scope, newest: int, load_entries: LoadEntries) -> Scope:
         clock = asyncio.get_running_loop().time
         began = clock()
         late = len(held.lacking) > 0 and began >= held.retry_at
         entries = await load_entries(int(held.lacking.min()) - 1 if late else held.seen)
-        seen = max([held.seen, *entries.entry_ids[-1:].tolist()])
+        seen = max([held.seen, newest, *entries.entry_ids[-1:].tolist()])
         if late:
             entries = entries.chosen(~np.isin(entries.entry_ids, held.rows.entry_ids))
             held = replace(held, lacking=held.lacking[:0])
         if not len(entries) and not late:
-            return held
+            return replace(held, seen=seen)
         waiting = entries.entry_ids[entries.piece_counts == 0]
         rows = Rows.of(entries)
         try:

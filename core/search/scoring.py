@@ -66,6 +66,10 @@ class Scope:
         """Whether every vector is looked at."""
         return self.blocks is not None
 
+    def is_complete(self, newest: int) -> bool:
+        """Whether it has all entries up to the one with this id."""
+        return self.seen >= newest and not len(self.lacking)
+
     @cached_property
     def nbytes(self) -> int:
         """What it takes in memory."""

@@ -15,7 +15,7 @@ from core.db.search_models import NOTHING, EntryRow
 from core.resolvers import messages, threads
 from core.search.entries import LONGEST_INDEXED, index_texts
 from core.search.literals import Literal
-from core.search.scope import SearchScope, long_entries, owner_number, read_texts
+from core.search.scope import SearchScope, long_entries, owner_numbers, read_texts
 from core.search.trigrams import candidates
 from tests.core.parts import new_caller, open_services
 from tests.core.plans import explained
@@ -50,9 +50,9 @@ async def found(ctx: Context, literal: str) -> list[str]:
     """The texts of the caller's that the trigram index names, newest first."""
 
     def work(session: Session) -> list[str]:
-        number = owner_number(session, ctx.user.id)
-        assert number is not None
-        scope = SearchScope(number, ())
+        numbers = owner_numbers(session, ctx.user.id)
+        assert numbers is not None
+        scope = SearchScope(*numbers, ())
         ids = candidates(session, scope.ids, Literal(literal), 100)
         return [entry.text for entry in read_texts(session, scope, [*ids, *long_entries(session, scope)])]
 
@@ -127,6 +127,6 @@ async def test_looking_for_long_texts_reads_no_others(tmp_path: Path) -> None:
     with migrated("sqlite", tmp_path) as url:
         async with open_services(url, tmp_path) as services:
             with explained() as plans:
-                await services.db.read(lambda session: long_entries(session, SearchScope(1, ())))
+                await services.db.read(lambda session: long_entries(session, SearchScope(1, 0, ())))
     assert len(plans) == 1
     assert "ix_search_entries_long" in plans[0]

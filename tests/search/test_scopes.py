@@ -37,6 +37,10 @@ class Owner:
         self._random = np.random.default_rng(number)
         self._sequence = 0
 
+    @property
+    def newest(self) -> int:
+        return (self.number << 32) + self._sequence - 1
+
     def new_ids(self, count: int) -> list[int]:
         ids = [(self.number << 32) + self._sequence + n for n in range(count)]
         self._sequence += count
@@ -121,24 +125,24 @@ async def test_a_scope_follows_what_is_added_late_changed_and_forgotten(
     first = await mine.add(130)
     late = mine.new_ids(3)
     await mine.add(40, pieces=3)
-    scope = await cache.scope(collection, 1, mine.load)
+    scope = await cache.scope(collection, 1, mine.newest, mine.load)
     assert scope.lacking.tolist() == late
     assert_same(await scope.score(query(), most=30), mine.expected(query(), 30))
     assert_same(await scope.score(query(), most=1000), mine.expected(query(), 1000))
 
     await mine.embed(late, pieces=2)
     await mine.add(1)
-    grown = await cache.scope(collection, 1, mine.load)
+    grown = await cache.scope(collection, 1, mine.newest, mine.load)
     assert grown.lacking.tolist() == []
     assert_same(await grown.score(query(), most=400), mine.expected(query(), 400))
 
     for entry in first[50:70]:
         del mine.pieces[entry]
     cache.forget(1, first[50:70])
-    smaller = await cache.scope(collection, 1, mine.load)
+    smaller = await cache.scope(collection, 1, mine.newest, mine.load)
     assert_same(await smaller.score(query(), most=400), mine.expected(query(), 400))
     await mine.add(250)
-    last = await cache.scope(collection, 1, mine.load)
+    last = await cache.scope(collection, 1, mine.newest, mine.load)
     assert_same(await last.score(query(), most=40), mine.expected(query(), 40))
     assert mine.asked[-1] == last.seen - 250
 
@@ -151,9 +155,26 @@ async def test_a_scope_follows_what_is_added_late_changed_and_forgotten(
     assert len((await scope.score(query(), most=1000)).entry_ids) == 170
 
 
+async def test_who_has_written_nothing_new_is_not_read_again(
+    store: VectorStore, collection: Collection
+) -> None:
+    cache, owner = ScopeCache(store, ROOM), Owner(store, collection, 1)
+    written = await owner.add(20)
+    await cache.scope(collection, 1, owner.newest, owner.load)
+    del owner.pieces[written[-1]]
+    cache.forget(1, written[-1:])
+    again = await cache.scope(collection, 1, owner.newest, owner.load)
+    assert (len(again.rows), len(owner.asked)) == (19, 1)
+    late = owner.new_ids(1)
+    lacking = await cache.scope(collection, 1, owner.newest, owner.load)
+    assert (lacking.lacking.tolist(), len(owner.asked)) == (late, 2)
+    await cache.scope(collection, 1, owner.newest, owner.load)
+    assert len(owner.asked) == 3
+
+
 async def test_an_owner_without_entries_finds_nothing(store: VectorStore, collection: Collection) -> None:
     nobody = Owner(store, collection, 3)
-    scope = await ScopeCache(store, ROOM).scope(collection, 3, nobody.load)
+    scope = await ScopeCache(store, ROOM).scope(collection, 3, nobody.newest, nobody.load)
     assert len((await scope.score(query(), most=5)).entry_ids) == 0
 
 
@@ -164,7 +185,7 @@ async def test_one_loads_at_a_time_and_readers_of_a_warm_scope_do_not_wait(
     owner = Owner(store, collection, 1)
     await owner.add(20)
     owner.gate.clear()
-    cold = [asyncio.create_task(cache.scope(collection, 1, owner.load)) for _ in range(5)]
+    cold = [asyncio.create_task(cache.scope(collection, 1, owner.newest, owner.load)) for _ in range(5)]
     await owner.began.wait()
     cold[0].cancel()
     owner.gate.set()
@@ -175,9 +196,9 @@ async def test_one_loads_at_a_time_and_readers_of_a_warm_scope_do_not_wait(
     added = await owner.add(5)
     owner.gate.clear()
     owner.began.clear()
-    loading = asyncio.create_task(cache.scope(collection, 1, owner.load))
+    loading = asyncio.create_task(cache.scope(collection, 1, owner.newest, owner.load))
     await owner.began.wait()
-    assert len((await cache.scope(collection, 1, owner.load)).rows) == 20
+    assert len((await cache.scope(collection, 1, owner.newest, owner.load)).rows) == 20
     cache.forget(1, added[:2])
     owner.gate.set()
     assert len((await loading).rows) == 23
@@ -192,13 +213,13 @@ async def test_memory_is_bounded_and_who_searched_longest_ago_is_dropped(
     vectors_alone = 300 * DIMENSION * 4
     cache = ScopeCache(store, int(vectors_alone * 3.9))
     for owner in owners:
-        scope = await cache.scope(collection, owner.number, owner.load)
+        scope = await cache.scope(collection, owner.number, owner.newest, owner.load)
         # At 384 dimensions, what is not vectors is a twelfth of what it is here.
         assert sum(block.space.nbytes for block in scope.blocks or ()) <= 1.07 * vectors_alone
     assert cache.nbytes <= vectors_alone * 3.9
     for owner in reversed(owners):
-        await cache.scope(collection, owner.number, owner.load)
-    assert owners[-1].asked == [-1, scope.seen]
+        await cache.scope(collection, owner.number, owner.newest, owner.load)
+    assert owners[-1].asked == [-1]
     assert owners[0].asked == [-1, -1]
 
 
@@ -209,9 +230,9 @@ async def test_growing_by_a_few_rows_copies_no_more_than_a_block(
     cache = ScopeCache(store, ROOM)
     owner = Owner(store, collection, 1)
     await owner.add(250)
-    before = await cache.scope(collection, 1, owner.load)
+    before = await cache.scope(collection, 1, owner.newest, owner.load)
     await owner.add(1)
-    after = await cache.scope(collection, 1, owner.load)
+    after = await cache.scope(collection, 1, owner.newest, owner.load)
     assert before.blocks is not None
     assert after.blocks is not None
     assert [a.space is b.space for a, b in zip(before.blocks, after.blocks, strict=True)][:-1] == [True] * 3
@@ -225,7 +246,7 @@ async def test_a_scope_too_big_for_memory_is_answered_out_of_the_whole_index(
     mine, other = Owner(store, collection, 1), Owner(store, collection, 2)
     await other.add(250)
     await mine.add(400, pieces=3)
-    scope = await cache.scope(collection, 1, mine.load)
+    scope = await cache.scope(collection, 1, mine.newest, mine.load)
     assert not scope.exact
     found = await scope.score(query(), most=20)
     expected = mine.expected(query(), 20)
@@ -236,7 +257,7 @@ async def test_a_scope_too_big_for_memory_is_answered_out_of_the_whole_index(
     hidden = frozenset(scope.rows.entry_ids[~mask].tolist())
     assert_same(masked, mine.expected(query(), 5, hidden))
     cache.forget(1, found.entry_ids.tolist())
-    again = await cache.scope(collection, 1, mine.load)
+    again = await cache.scope(collection, 1, mine.newest, mine.load)
     assert not set((await again.score(query(), most=20)).entry_ids.tolist()) & set(found.entry_ids.tolist())
 
 
@@ -246,11 +267,11 @@ async def test_a_warm_scope_outlives_its_collection_and_says_what_it_lacks(
     cache = ScopeCache(store, ROOM)
     owner = Owner(store, collection, 1)
     await owner.add(10)
-    await cache.scope(collection, 1, owner.load)
+    await cache.scope(collection, 1, owner.newest, owner.load)
     added = await owner.add(2)
     await store.drop(collection)
-    scope = await cache.scope(collection, 1, owner.load)
+    scope = await cache.scope(collection, 1, owner.newest, owner.load)
     assert scope.lacking.tolist() == added
     assert len((await scope.score(query(), most=50)).entry_ids) == 10
     with pytest.raises(VectorStoreUnavailable):
-        await ScopeCache(store, ROOM).scope(collection, 1, owner.load)
+        await ScopeCache(store, ROOM).scope(collection, 1, owner.newest, owner.load)
