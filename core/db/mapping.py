@@ -3,8 +3,7 @@
 from collections.abc import Iterable
 from typing import Any
 
-from sqlalchemy import Row
-from sqlalchemy.orm import InstrumentedAttribute
+from sqlalchemy import ColumnElement, Row
 
 from core.db.models import AttachmentRow, Base, MessageRow, ProviderThreadRow, RunRow, ThreadRow, UserRow
 from core.db.records import (
@@ -20,8 +19,10 @@ from core.db.records import (
 )
 
 
-def _columns(table: type[Base]) -> tuple[InstrumentedAttribute[Any], ...]:
-    return tuple(getattr(table, column.key) for column in table.__mapper__.column_attrs)
+def _columns(table: type[Base]) -> tuple[ColumnElement[Any], ...]:
+    """All columns, named as the attributes are: Core alone would name them as the table does."""
+    keys = [column.key for column in table.__mapper__.column_attrs]
+    return tuple(getattr(table, key).label(key) for key in keys)
 
 
 # Selecting columns instead of rows spares hot reads half of their time.

@@ -2,17 +2,22 @@
 
 from collections.abc import Iterable, Sequence
 from operator import attrgetter
-from typing import Any
+from typing import Any, Final
 from uuid import UUID
 
-from sqlalchemy import Row, select
+from sqlalchemy import Row, bindparam, select
 from sqlalchemy.orm import Session
 
 from core.db.mapping import ATTACHMENT_COLUMNS, to_attachment, to_message
 from core.db.models import AttachmentRow, MessageRow, ThreadRow
 from core.db.models import now as db_now
+from core.db.reading import rows
 from core.db.records import Attachment, Message
 from core.db.threads import relist
+
+_OF_MESSAGES: Final = select(*ATTACHMENT_COLUMNS).where(
+    AttachmentRow.message_id.in_(bindparam("ids", expanding=True))
+)
 
 
 def append_message(session: Session, thread: ThreadRow, message: MessageRow) -> MessageRow:
@@ -37,8 +42,7 @@ def with_attachments(session: Session, rows: Sequence[MessageRow | Row[Any]]) ->
 
 def attachments_of(session: Session, message_ids: Iterable[UUID]) -> dict[UUID, list[Attachment]]:
     """The attachments of each of these messages, oldest first; for a page of messages, not more."""
-    wanted = select(*ATTACHMENT_COLUMNS).where(AttachmentRow.message_id.in_(list(message_ids)))
-    return by_message(session.execute(wanted))
+    return by_message(rows(session, _OF_MESSAGES, {"ids": list(message_ids)}))
 
 
 def attachments_of_thread(session: Session, thread_id: UUID) -> dict[UUID, list[Attachment]]:

@@ -1,10 +1,11 @@
 """Finding what belongs to the caller: the one place that decides who may touch a thread."""
 
 import json
-from typing import Any
+from dataclasses import dataclass, field
+from typing import Any, Final
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, select, true
+from sqlalchemy import ColumnElement, bindparam, select, true
 from sqlalchemy.orm import Session
 
 from core.auth.permissions import Scope, scope_of
@@ -13,6 +14,24 @@ from core.db.records import User
 from core.db.threads import scope_row
 from core.errors import InvalidInput, MessageNotFound, ThreadNotFound
 from core.plain import DEEPEST_JSON, is_too_deep
+
+# Said so that no index serves it: SQLite would rather read all threads of the owner than twenty by id.
+_IS_OWN: Final = (ThreadRow.owner_id == bindparam("caller_id")).is_(true())
+_VISIBLE: Final = (_IS_OWN, ThreadRow.is_deleted.is_(False))
+_IS_ALLOWED: Final = ThreadRow.scope_id.in_(bindparam("caller_scopes", expanding=True))
+
+
+@dataclass(frozen=True, slots=True)
+class Visible:
+    """What must hold of a `ThreadRow` that the caller may see: one of two sets of conditions, with values."""
+
+    is_restricted: bool
+    parameters: dict[str, Any] = field(repr=False)
+
+    @property
+    def conditions(self) -> tuple[ColumnElement[bool], ...]:
+        """The conditions."""
+        return visible_conditions(is_restricted=self.is_restricted)
 
 
 def own_thread(
@@ -56,11 +75,18 @@ def scope_for(session: Session, user: User, metadata: dict[str, object]) -> Scop
     return scope_row(session, user.id, scope.digest, scope.products, scope.agents)
 
 
-def visible(session: Session, user: User) -> list[ColumnElement[bool]]:
+def visible(session: Session, user: User) -> Visible:
     """What must hold of a `ThreadRow` that the caller may see: `own_thread` for many, by their ids."""
-    # Said so that no index serves it: SQLite would rather read all threads of the owner than twenty by id.
-    is_own = (ThreadRow.owner_id == user.id).is_(true())
-    return [is_own, ThreadRow.is_deleted.is_(False), *allowed(session, user)]
+    parameters: dict[str, Any] = {"caller_id": user.id}
+    is_restricted = bool(user.allowed_products or user.allowed_agents)
+    if is_restricted:
+        parameters["caller_scopes"] = [scope.id for scope in allowed_scopes(session, user)]
+    return Visible(is_restricted, parameters)
+
+
+def visible_conditions(*, is_restricted: bool) -> tuple[ColumnElement[bool], ...]:
+    """The conditions of `Visible`, for statements that are made once."""
+    return (*_VISIBLE, _IS_ALLOWED) if is_restricted else _VISIBLE
 
 
 def allowed(session: Session, user: User) -> list[ColumnElement[bool]]:

@@ -51,12 +51,12 @@ async def open_attachment(ctx: Context, stored_name: str) -> AttachmentBytes:
 
 def load_attachments(session: Session, user: User, ids: Collection[UUID]) -> dict[UUID, Attachment]:
     """Those of these attachments whose messages the caller may see."""
+    own = visible(session, user)
     rows = session.execute(
         select(*ATTACHMENT_COLUMNS)
         .join(ThreadRow, ThreadRow.id == AttachmentRow.thread_id)
-        .where(
-            AttachmentRow.id.in_(list(ids)), AttachmentRow.message_id.is_not(None), *visible(session, user)
-        )
+        .where(AttachmentRow.id.in_(list(ids)), AttachmentRow.message_id.is_not(None), *own.conditions),
+        own.parameters,
     )
     return {row.id: to_attachment(row) for row in rows}
 

@@ -1,9 +1,11 @@
 """Messages: listed and changed. Sending has a file of its own."""
 
 from collections.abc import Collection, Sequence
+from functools import cache
+from typing import Any
 from uuid import UUID
 
-from sqlalchemy import select
+from sqlalchemy import Select, bindparam, select
 from sqlalchemy.orm import Session
 
 from core.context import Context
@@ -14,10 +16,11 @@ from core.db.mapping import MESSAGE_COLUMNS
 from core.db.message_slices import slices_of_messages
 from core.db.messages import with_attachments
 from core.db.models import MessageRow, ThreadRow, now
+from core.db.reading import rows
 from core.db.records import Message, MessageStatus, Page, Thread, User
 from core.errors import InvalidInput
 from core.plain import storable
-from core.resolvers.access import message_of, own_message, own_thread, visible
+from core.resolvers.access import message_of, own_message, own_thread, visible, visible_conditions
 from core.resolvers.threads import LARGEST_PAGE
 from core.runs.store import LONGEST_ERROR_CODE
 
@@ -71,12 +74,21 @@ async def messages_by_id(ctx: Context, ids: Collection[UUID]) -> dict[UUID, Mess
 
 def load_messages(session: Session, user: User, ids: Collection[UUID]) -> dict[UUID, Message]:
     """See `messages_by_id`."""
-    rows = session.execute(
+    own = visible(session, user)
+    found = rows(session, _by_id(is_restricted=own.is_restricted), {"ids": list(ids), **own.parameters})
+    return {message.id: message for message in with_attachments(session, found)}
+
+
+@cache
+def _by_id(*, is_restricted: bool) -> Select[*tuple[Any, ...]]:
+    return (
         select(*MESSAGE_COLUMNS)
         .join(ThreadRow, ThreadRow.id == MessageRow.thread_id)
-        .where(MessageRow.id.in_(list(ids)), *visible(session, user))
-    ).all()
-    return {message.id: message for message in with_attachments(session, rows)}
+        .where(
+            MessageRow.id.in_(bindparam("ids", expanding=True)),
+            *visible_conditions(is_restricted=is_restricted),
+        )
+    )
 
 
 async def get_message(ctx: Context, thread_id: UUID, message_id: UUID) -> Message:

@@ -83,10 +83,12 @@ async def set_provider_thread(
 
 
 def _visible_where(session: Session, user: User, wanted: ColumnElement[bool]) -> Result[Any]:
+    own = visible(session, user)
     return session.execute(
         select(*PROVIDER_THREAD_COLUMNS)
         .join(ThreadRow, ThreadRow.id == ProviderThreadRow.thread_id)
-        .where(wanted, *visible(session, user))
+        .where(wanted, *own.conditions),
+        own.parameters,
     )
 
 

@@ -92,7 +92,8 @@ def _question_id(message: Message) -> UUID | None:
 def _visible_runs(session: Session, user: User) -> Select[Any]:
     """All runs of all threads that the caller may see."""
     own = visible(session, user)
-    return select(*RUN_COLUMNS).join_from(ThreadRow, RunRow, RunRow.thread_id == ThreadRow.id).where(*own)
+    runs = select(*RUN_COLUMNS).join_from(ThreadRow, RunRow, RunRow.thread_id == ThreadRow.id)
+    return runs.where(*own.conditions).params(own.parameters)
 
 
 async def cancel_run(ctx: Context, run_id: UUID) -> Run:

@@ -2,17 +2,23 @@
 
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Final
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, select
+from sqlalchemy import ColumnElement, bindparam, select
 from sqlalchemy.orm import Session
 
 from core.db.models import ThreadRow
+from core.db.reading import rows
 from core.db.records import SenderType, User
 from core.resolvers.access import allowed, allowed_scopes, visible
 from core.search.collections import NumberedCollection, live_collection
 from core.search.scope import SearchScope, owner_numbers
 from core.search.visibility import EntryFilter
+
+_DELETED: Final = select(ThreadRow.id).where(
+    ThreadRow.owner_id == bindparam("owner_id"), ThreadRow.is_deleted.is_(True)
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,13 +63,15 @@ def searchable(session: Session, user: User, wanted: SearchFilter) -> Searchable
     if numbers is None:
         return None
     of_threads = _conditions(session, user, wanted)
-    scope = SearchScope(*numbers, (*visible(session, user), *of_threads, *wanted.of_entries.conditions()))
+    own = visible(session, user)
+    filters = (*of_threads, *wanted.of_entries.conditions())
+    scope = SearchScope(*numbers, (*own.conditions, *filters), own.parameters)
     if wanted.names_threads:
         threads = _threads(
             session, user, [ThreadRow.is_deleted.is_(False), *allowed(session, user), *of_threads]
         )
     else:
-        threads = _threads(session, user, [ThreadRow.is_deleted.is_(True)])
+        threads = [row[0] for row in rows(session, _DELETED, {"owner_id": user.id})]
         for condition in allowed(session, user):
             threads += _threads(session, user, [~condition])
     return Searchable(scope, live_collection(session), tuple(threads), are_hidden=not wanted.names_threads)

@@ -3,10 +3,11 @@
 from collections.abc import Collection
 from dataclasses import astuple, dataclass
 from datetime import datetime
+from functools import cache
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import select
+from sqlalchemy import Select, bindparam, select
 from sqlalchemy.orm import Session
 
 from core.context import Context
@@ -16,6 +17,7 @@ from core.db.keyset import Order, Slice, Window, read_slice
 from core.db.mapping import THREAD_COLUMNS, to_thread
 from core.db.messages import with_attachments
 from core.db.models import MessageRow, ScopeRow, ThreadRow, now
+from core.db.reading import rows
 from core.db.records import Message, Page, Thread, User
 from core.db.threads import add_thread, move_thread, relist
 from core.plain import storable
@@ -27,6 +29,7 @@ from core.resolvers.access import (
     own_thread,
     scope_for,
     visible,
+    visible_conditions,
 )
 
 LONGEST_TITLE = 255
@@ -135,8 +138,14 @@ async def threads_by_id(ctx: Context, ids: Collection[UUID]) -> dict[UUID, Threa
 def load_threads(session: Session, user: User, ids: Collection[UUID]) -> dict[UUID, Thread]:
     """See `threads_by_id`."""
     own = visible(session, user)
-    rows = session.execute(select(*THREAD_COLUMNS).where(ThreadRow.id.in_(list(ids)), *own))
-    return {row.id: to_thread(row) for row in rows}
+    found = rows(session, _by_id(is_restricted=own.is_restricted), {"ids": list(ids), **own.parameters})
+    return {row.id: to_thread(row) for row in found}
+
+
+@cache
+def _by_id(*, is_restricted: bool) -> Select[*tuple[Any, ...]]:
+    wanted = ThreadRow.id.in_(bindparam("ids", expanding=True))
+    return select(*THREAD_COLUMNS).where(wanted, *visible_conditions(is_restricted=is_restricted))
 
 
 async def get_thread(ctx: Context, thread_id: UUID, *, messages_limit: int = 5) -> ThreadDetail:

@@ -1,13 +1,19 @@
 """Which collection of vectors answers searches, and which is being filled to take its place."""
 
 from dataclasses import dataclass
+from typing import Any, Final
 
-from sqlalchemy import delete, exists, select, update
+from sqlalchemy import Row, delete, exists, select, update
 from sqlalchemy.orm import Session
 
 from core.db.models import now
+from core.db.reading import rows
 from core.db.search_models import CollectionRow, EntryRow
 from core.search.vectors import Collection
+
+_LIVE: Final = select(
+    CollectionRow.number, CollectionRow.name, CollectionRow.model, CollectionRow.dimension
+).where(CollectionRow.is_live)
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,8 +26,8 @@ class NumberedCollection:
 
 def live_collection(session: Session) -> NumberedCollection | None:
     """The collection that answers searches."""
-    row = session.scalars(select(CollectionRow).where(CollectionRow.is_live)).one_or_none()
-    return _numbered(row) if row is not None else None
+    found = rows(session, _LIVE, {})
+    return _numbered(found[0]) if found else None
 
 
 def target_collection(session: Session, model: str, dimension: int) -> NumberedCollection | None:
@@ -88,5 +94,5 @@ def take_over(session: Session, number: int) -> list[Collection] | None:
     return [_numbered(row).collection for row in older]
 
 
-def _numbered(row: CollectionRow) -> NumberedCollection:
+def _numbered(row: CollectionRow | Row[Any]) -> NumberedCollection:
     return NumberedCollection(row.number, Collection(row.name, row.model, row.dimension))

@@ -1,19 +1,26 @@
 """What one search may look at: SQL conditions, which are the only truth about who sees what."""
 
-from collections.abc import Collection, Hashable, Sequence
-from dataclasses import dataclass
-from typing import Any, NamedTuple
+from collections.abc import Collection, Hashable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import lru_cache
+from typing import Any, Final, NamedTuple
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, select, text, type_coerce
+from sqlalchemy import ColumnElement, Select, bindparam, select, text, type_coerce
 from sqlalchemy.orm import Session
 from sqlalchemy.types import NullType, TypeEngine
 
 from core.db.models import MessageRow, ThreadRow
+from core.db.reading import rows
 from core.db.search_models import EntryRow, SearchOwnerRow, entry_range
 from core.search.entries import thread_text
 
 _RAW: TypeEngine[Any] = NullType()
+_MOST_KEPT: Final = 16
+_NUMBERS: Final = select(SearchOwnerRow.number, SearchOwnerRow.last_id).where(
+    SearchOwnerRow.owner_id == bindparam("owner_id")
+)
+_AMONG_IDS: Final = EntryRow.id.in_(bindparam("ids", expanding=True))
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +32,8 @@ class SearchScope:
     """The id that the owner's newest entry was given."""
 
     conditions: tuple[ColumnElement[bool], ...]
+    parameters: Mapping[str, Any] = field(default_factory=dict, repr=False)
+    """The values for the `bindparam`s of the conditions."""
 
     @property
     def given(self) -> int:
@@ -66,27 +75,32 @@ class EntryText(NamedTuple):
 
 def owner_numbers(session: Session, owner_id: UUID) -> tuple[int, int] | None:
     """The number of an owner, and the newest entry's id; None while nothing of theirs is indexed."""
-    found = session.execute(
-        select(SearchOwnerRow.number, SearchOwnerRow.last_id).where(SearchOwnerRow.owner_id == owner_id)
-    ).one_or_none()
-    return (found[0], found[1]) if found is not None else None
+    found = rows(session, _NUMBERS, {"owner_id": owner_id})
+    return (found[0][0], found[0][1]) if found else None
 
 
 def read_entries(session: Session, scope: SearchScope, ids: Sequence[int]) -> dict[int, Entry]:
     """Those of these entries that are in the scope."""
-    found = session.execute(
+    found = rows(session, _entries(scope.conditions), {"ids": list(ids), **scope.parameters})
+    return {row[0]: Entry(*row) for row in found}
+
+
+# Most searches have no filter, and then one of two sets of conditions.
+@lru_cache(_MOST_KEPT)
+def _entries(conditions: tuple[ColumnElement[bool], ...]) -> Select[*tuple[Any, ...]]:
+    return (
         select(EntryRow.id, EntryRow.thread_id, EntryRow.message_id)
         .join(ThreadRow, ThreadRow.id == EntryRow.thread_id)
-        .where(EntryRow.id.in_(list(ids)), *scope.conditions)
+        .where(_AMONG_IDS, *conditions)
     )
-    return {row[0]: Entry(*row) for row in found}
 
 
 def read_texts(
     session: Session, scope: SearchScope, ids: Sequence[int], without: Collection[UUID] = ()
 ) -> list[EntryText]:
     """Those of these entries that are in the scope, and not of the threads `without`, newest first."""
-    return _texts(session, scope, EntryRow.id.in_(list(ids)), without, None)
+    found = _texts(scope.conditions).where(_AMONG_IDS, *_not_of(without))
+    return _read(session, scope, found, {"ids": list(ids)})
 
 
 def read_newest(
@@ -94,18 +108,13 @@ def read_newest(
 ) -> list[EntryText]:
     """The newest entries of the scope with ids below `below`, `most` of them, as `read_texts` does."""
     low, high = scope.ids
-    return _texts(session, scope, EntryRow.id.between(low, min(below - 1, high)), without, most)
+    found = _texts(scope.conditions).where(EntryRow.id.between(low, min(below - 1, high)), *_not_of(without))
+    return _read(session, scope, found.limit(most), {})
 
 
-def _texts(
-    session: Session,
-    scope: SearchScope,
-    which: ColumnElement[bool],
-    without: Collection[UUID],
-    most: int | None,
-) -> list[EntryText]:
-    others = [EntryRow.thread_id.not_in(without)] if without else []
-    found = session.execute(
+@lru_cache(_MOST_KEPT)
+def _texts(conditions: tuple[ColumnElement[bool], ...]) -> Select[*tuple[Any, ...]]:
+    return (
         select(
             EntryRow.id,
             type_coerce(EntryRow.thread_id, _RAW),
@@ -116,10 +125,19 @@ def _texts(
         )
         .join(ThreadRow, ThreadRow.id == EntryRow.thread_id)
         .outerjoin(MessageRow, MessageRow.id == EntryRow.message_id)
-        .where(which, *others, *scope.conditions)
+        .where(*conditions)
         .order_by(EntryRow.id.desc())
-        .limit(most)
     )
+
+
+def _not_of(threads: Collection[UUID]) -> list[ColumnElement[bool]]:
+    return [EntryRow.thread_id.not_in(threads)] if threads else []
+
+
+def _read(
+    session: Session, scope: SearchScope, statement: Select[*tuple[Any, ...]], parameters: Mapping[str, Any]
+) -> list[EntryText]:
+    found = rows(session, statement, {**parameters, **scope.parameters})
     return [
         EntryText(id_, thread_id, message_id, thread_text(title, summary) if message_id is None else said)
         for id_, thread_id, message_id, said, title, summary in found

@@ -5,8 +5,9 @@ for a superset: whoever asks looks at the texts.
 """
 
 from collections.abc import Sequence
+from functools import lru_cache
 
-from sqlalchemy import text
+from sqlalchemy import TextClause, text
 from sqlalchemy.orm import Session
 
 from core.search.literals import AllOf, AnyOf, Condition, Literal
@@ -36,15 +37,19 @@ def candidates(session: Session, ids: tuple[int, int], condition: Condition, mos
     """The highest `most` entries, descending, in the range `ids` (both ends included) that may match."""
     values: dict[str, object] = {"low": ids[0], "high": ids[1], "most": most}
     if _is_sqlite(session):
-        where = "search_trigrams MATCH :condition"
+        statement = _candidates("search_trigrams MATCH :condition")
         values["condition"] = _fts5(condition)
     else:
-        where = _like(condition, values)
-    statement = (
+        statement = _candidates(_like(condition, values))
+    return list(session.connection().execute(statement, values).scalars())
+
+
+@lru_cache(16)
+def _candidates(where: str) -> TextClause:
+    return text(
         f"SELECT rowid FROM search_trigrams WHERE {where} "  # noqa: S608 - all that varies is bound
         "AND rowid BETWEEN :low AND :high ORDER BY rowid DESC LIMIT :most"
     )
-    return list(session.scalars(text(statement), values))
 
 
 def _is_sqlite(session: Session) -> bool:
