@@ -1,7 +1,7 @@
 """Batched reads of one operation: whatever the length of a list, each kind of thing is read once."""
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from functools import partial
+from functools import cached_property, partial
 from typing import TypeVar
 from uuid import UUID
 
@@ -29,17 +29,47 @@ class Loaders:
     def __init__(self, ctx: Context, *, cache: bool = True) -> None:
         self._ctx = ctx
         self._cache = cache
-        self.threads = self._by_id(threads.threads_by_id)
-        self.messages = self._by_id(messages.messages_by_id)
-        self.runs = self._by_id(runs.runs_by_id)
-        self.nodes = self._by_id(nodes.find_nodes, largest=nodes.MOST_IDS)
-        self.active_runs = self._by_id(runs.active_runs)
         self._provider_threads: dict[str, DataLoader[UUID, records.ProviderThread | None]] = {}
-        self.run_of_message: DataLoader[records.Message, records.Run | None] = DataLoader(
-            self._runs_of_messages, LARGEST_BATCH, cache=cache, cache_key_fn=lambda message: message.id
+
+    # Each is made when it is first asked for: most operations need one or two.
+
+    @cached_property
+    def threads(self) -> DataLoader[UUID, records.Thread | None]:
+        """Threads by their ids."""
+        return self._by_id(threads.threads_by_id)
+
+    @cached_property
+    def messages(self) -> DataLoader[UUID, records.Message | None]:
+        """Messages by their ids."""
+        return self._by_id(messages.messages_by_id)
+
+    @cached_property
+    def runs(self) -> DataLoader[UUID, records.Run | None]:
+        """Runs by their ids."""
+        return self._by_id(runs.runs_by_id)
+
+    @cached_property
+    def nodes(self) -> DataLoader[UUID, nodes.Node | None]:
+        """Nodes of any kind by their ids."""
+        return self._by_id(nodes.find_nodes, largest=nodes.MOST_IDS)
+
+    @cached_property
+    def active_runs(self) -> DataLoader[UUID, records.Run | None]:
+        """What each thread, by its id, is busy with."""
+        return self._by_id(runs.active_runs)
+
+    @cached_property
+    def run_of_message(self) -> DataLoader[records.Message, records.Run | None]:
+        """The run that a message began, or that wrote it."""
+        return DataLoader(
+            self._runs_of_messages, LARGEST_BATCH, cache=self._cache, cache_key_fn=lambda message: message.id
         )
-        self.thread_messages: DataLoader[MessagesKey, Slice[records.Message]] = DataLoader(
-            self._slices, LARGEST_BATCH, cache=cache, cache_key_fn=lambda key: (key[0].id, key[1])
+
+    @cached_property
+    def thread_messages(self) -> DataLoader[MessagesKey, Slice[records.Message]]:
+        """A slice of a thread's messages."""
+        return DataLoader(
+            self._slices, LARGEST_BATCH, cache=self._cache, cache_key_fn=lambda key: (key[0].id, key[1])
         )
 
     def provider_threads(self, provider: str) -> DataLoader[UUID, records.ProviderThread | None]:

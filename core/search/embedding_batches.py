@@ -98,15 +98,15 @@ class BatchingEmbedder:
         return self._stacked(rows)
 
     async def embed_query(self, text: str) -> Vectors:
-        query = cleaned(beginning(text, self._room(self.prefixes.query)))
-        if (kept := self._queries.get(query)) is not None:
-            self._queries.move_to_end(query)
+        if (kept := self._queries.get(text)) is not None:
+            self._queries.move_to_end(text)
             return kept
+        query = cleaned(beginning(text, self._room(self.prefixes.query)))
         (vector,) = await self._vectors([query], self.prefixes.query, urgent=True)
         if vector is None:
             raise QueryRefused
         vector.flags.writeable = False
-        self._queries[query] = vector
+        self._queries[text] = vector
         if len(self._queries) > QUERIES_KEPT:
             self._queries.popitem(last=False)
         return vector

@@ -137,8 +137,11 @@ class Scope:
         top = np.argpartition(best, -most)[-most:] if most < len(best) else np.arange(len(best))
         top = top[best[top] > -np.inf]
         top = top[np.lexsort((-self.rows.entry_ids[starts[top]], -best[top]))]
-        ends = np.append(starts[1:], len(scores))
-        rows = np.fromiter((starts[n] + scores[starts[n] : ends[n]].argmax() for n in top), dtype=np.intp)
+        rows = starts[top]
+        if len(starts) < len(scores):
+            ends = np.append(starts[1:], len(scores))[top]
+            for n in np.flatnonzero(ends - rows > 1):
+                rows[n] += scores[rows[n] : ends[n]].argmax()
         return Scored(self.rows.entry_ids[rows], self.rows.pieces[rows], scores[rows])
 
     def without(self, entry_ids: NDArray[np.int64]) -> "Scope":
