@@ -114,7 +114,7 @@ async def test_a_query_is_computed_once_and_kept_for_a_while() -> None:
     model = Model()
     keeping = embedder(model)
     first = await keeping.embed_query("again")
-    assert await keeping.embed_query(" again\n") is first
+    assert await keeping.embed_query("again") is first
     assert not first.flags.writeable
     for number in range(QUERIES_KEPT):
         await keeping.embed_query(f"other {number}")
