@@ -1,17 +1,14 @@
 """The client of an OpenAI-compatible provider."""
 
 import asyncio
-import functools
+import io
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass
-from http.cookiejar import CookieJar, DefaultCookiePolicy
 from typing import Any
 
 import aiohttp
-import httpx
 import msgspec
-from httpx_aiohttp import AiohttpTransport
 
 from core.errors import ProviderError
 from core.logs import get_logger
@@ -31,6 +28,9 @@ from core.settings import Settings
 LARGEST_ERROR_BODY = 64 * 1024
 LONGEST_ERROR_MESSAGE = 2000
 IDLE_CONNECTION_SECONDS = 15
+LARGEST_PIECE = 512 * 1024
+
+_HEADERS_OF_A_BODY = {"Content-Type": "application/json", "Accept": "text/event-stream, application/json"}
 
 _logger = get_logger(__name__)
 
@@ -51,21 +51,12 @@ class ProviderClient:
         self._timeout = settings.llm_timeout_seconds
         # Learnt once: servers that refuse `stream_options` are not asked for usage again.
         self._include_usage = True
-        headers = {"Accept-Encoding": "identity"}
-        if settings.llm_api_key:
-            headers["Authorization"] = f"Bearer {settings.llm_api_key}"
-        self._http = httpx.AsyncClient(
-            transport=AiohttpTransport(client=_new_session),
-            base_url=settings.llm_base_url,
-            headers=headers,
-            # One user's cookies must never reach the provider with another user's request.
-            cookies=CookieJar(DefaultCookiePolicy(allowed_domains=())),
-            timeout=httpx.Timeout(self._timeout, pool=None),
-        )
+        self._session: aiohttp.ClientSession | None = None
 
     async def close(self) -> None:
         """Close every connection."""
-        await self._http.aclose()
+        if self._session is not None:
+            await self._session.close()
 
     async def stream_chat(self, request: ChatRequest) -> AsyncGenerator[list[Chunk], None]:
         """The answer as it arrives: what one read of the socket completed, at a time.
@@ -83,7 +74,7 @@ class ProviderClient:
 
     async def list_models(self) -> list[Model]:
         """The provider's models, in its order. Raises `ProviderError`."""
-        async with self._send(self._http.build_request("GET", "models")) as response:
+        async with self._send("GET", "models") as response:
             await _raise_for_status(response)
             body = await _body(response, self._settings.run_max_bytes)
         try:
@@ -95,13 +86,16 @@ class ProviderClient:
             raise ProviderNonsense("The LLM provider's list of models cannot be understood") from None
 
     @asynccontextmanager
-    async def _open(self, request: ChatRequest) -> AsyncIterator[httpx.Response]:
+    async def _open(self, request: ChatRequest) -> AsyncIterator[aiohttp.ClientResponse]:
         while True:
             asked_for_usage = self._include_usage
             # Files make large bodies, and writing those takes long enough to be felt by everybody.
             has_files = any(message.files for message in request.messages)
-            post = functools.partial(self._post, request, include_usage=asked_for_usage)
-            async with self._send(await asyncio.to_thread(post) if has_files else post()) as response:
+            if has_files:
+                body = await asyncio.to_thread(self._body, request, include_usage=asked_for_usage)
+            else:
+                body = self._body(request, include_usage=asked_for_usage)
+            async with self._send("POST", "chat/completions", body) as response:
                 try:
                     await _raise_for_status(response)
                 except ProviderRefused as error:
@@ -112,49 +106,53 @@ class ProviderClient:
                 yield response
                 return
 
-    def _post(self, request: ChatRequest, *, include_usage: bool) -> httpx.Request:
+    def _body(self, request: ChatRequest, *, include_usage: bool) -> bytes:
         body = request_body(
             request,
             system_prompt=self._settings.llm_system_prompt,
             attachment_format=self._settings.llm_attachment_format,
             include_usage=include_usage,
         )
-        return self._http.build_request(
-            "POST",
-            "chat/completions",
-            content=msgspec.json.encode(body),
-            headers={"Content-Type": "application/json", "Accept": "text/event-stream, application/json"},
-        )
+        return msgspec.json.encode(body)
 
     @asynccontextmanager
-    async def _send(self, request: httpx.Request) -> AsyncIterator[httpx.Response]:
+    async def _send(
+        self, method: str, path: str, body: bytes | None = None
+    ) -> AsyncIterator[aiohttp.ClientResponse]:
         """The response, given back on every way out; transport faults become `ProviderError`."""
-        response: httpx.Response | None = None
+        if self._session is None:
+            self._session = _new_session(self._settings)
+        response: aiohttp.ClientResponse | None = None
         try:
-            response = await self._http.send(request, stream=True)
+            response = await self._session.request(
+                method,
+                f"{self._settings.llm_base_url.rstrip('/')}/{path}",
+                # What is larger is written piece by piece, so that it does not hold up the others.
+                data=io.BytesIO(body) if body is not None and len(body) > LARGEST_PIECE else body,
+                headers=_HEADERS_OF_A_BODY if body is not None else None,
+                allow_redirects=False,
+            )
             yield response
-        except (httpx.HTTPError, httpx.InvalidURL, aiohttp.ClientError) as error:
+        except (aiohttp.ClientError, TimeoutError) as error:
             raise self._named(error, answered=response is not None) from error
         finally:
             if response is not None:
-                await response.aclose()
+                response.close()  # one that was read to its end has given its connection back already
 
     def _named(self, error: Exception, *, answered: bool) -> ProviderError:
-        # The transport maps several faults to one class; the cause tells a timeout from a hang-up.
-        if isinstance(error.__cause__, TimeoutError):
+        if isinstance(error, TimeoutError):
             return ProviderTimeout(self._timeout)
         if answered:
             return ProviderDisconnected()
         if isinstance(error, aiohttp.ClientResponseError):
             return ProviderNonsense("The LLM provider's answer is not HTTP")
-        cause = error.__cause__
         # A connection that was made and then reset is an OSError, too.
-        was_connected = isinstance(cause, aiohttp.ClientOSError | aiohttp.ServerDisconnectedError)
-        if was_connected and not isinstance(cause, aiohttp.ClientConnectorError):
+        was_connected = isinstance(error, aiohttp.ClientOSError | aiohttp.ServerDisconnectedError)
+        if was_connected and not isinstance(error, aiohttp.ClientConnectorError):
             return ProviderDisconnected()
         return ProviderUnreachable()
 
-    async def _chunks(self, response: httpx.Response) -> AsyncGenerator[list[Chunk], None]:
+    async def _chunks(self, response: aiohttp.ClientResponse) -> AsyncGenerator[list[Chunk], None]:
         understood = False
         async with aclosing(self._payloads(response)) as batches:
             async for payloads in batches:
@@ -170,10 +168,10 @@ class ProviderClient:
         if not understood:
             raise ProviderNonsense("The LLM provider's answer holds no completion")
 
-    async def _payloads(self, response: httpx.Response) -> AsyncGenerator[list[bytes], None]:
+    async def _payloads(self, response: aiohttp.ClientResponse) -> AsyncGenerator[list[bytes], None]:
         parser = EventStreamParser()
         taken = 0
-        async for piece in response.aiter_raw():
+        while piece := await response.content.readany():
             taken += len(piece)
             if taken > self._settings.run_max_bytes:
                 raise AnswerTooLarge(self._settings.run_max_bytes)
@@ -199,10 +197,18 @@ def _decode(payloads: list[bytes]) -> tuple[list[Chunk], bool]:
     return chunks, False
 
 
-def _new_session() -> aiohttp.ClientSession:
+def _new_session(settings: Settings) -> aiohttp.ClientSession:
+    headers = {"Accept-Encoding": "identity"}
+    if settings.llm_api_key:
+        headers["Authorization"] = f"Bearer {settings.llm_api_key}"
+    timeout = settings.llm_timeout_seconds
     return aiohttp.ClientSession(
         connector=aiohttp.TCPConnector(limit=0, keepalive_timeout=IDLE_CONNECTION_SECONDS),
+        # One user's cookies must never reach the provider with another user's request.
         cookie_jar=aiohttp.DummyCookieJar(),
+        headers=headers,
+        timeout=aiohttp.ClientTimeout(total=None, sock_connect=timeout, sock_read=timeout),
+        auto_decompress=False,
     )
 
 
@@ -227,28 +233,27 @@ def _whole_completion(body: bytes) -> Chunk:
     return chunk_of(completion, msgspec.json.encode(completion))
 
 
-async def _body(response: httpx.Response, limit: int) -> bytes:
+async def _body(response: aiohttp.ClientResponse, limit: int) -> bytes:
     body = bytearray()
-    async for piece in response.aiter_raw():
+    while piece := await response.content.readany():
         body += piece
         if len(body) > limit:
             raise AnswerTooLarge(limit)
     return bytes(body)
 
 
-async def _raise_for_status(response: httpx.Response) -> None:
-    if response.is_success:
+async def _raise_for_status(response: aiohttp.ClientResponse) -> None:
+    if 200 <= response.status < 300:  # noqa: PLR2004
         return
     body = bytearray()
-    async for piece in response.aiter_raw():
+    while piece := await response.content.readany():
         body += piece
         if len(body) > LARGEST_ERROR_BODY:
             break
     text = body.decode("utf-8", "replace")
     raise ProviderRefused(
-        _error_sentence(text, response.status_code),
-        refuses_usage=response.status_code in (400, 422)
-        and ("stream_options" in text or "include_usage" in text),
+        _error_sentence(text, response.status),
+        refuses_usage=response.status in (400, 422) and ("stream_options" in text or "include_usage" in text),
     )
 
 
