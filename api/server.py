@@ -1,6 +1,7 @@
 """The HTTP server of `serve` and `demo`."""
 
 import asyncio
+import gc
 import ipaddress
 import socket
 from collections.abc import Callable, Iterator
@@ -53,10 +54,22 @@ def serve(settings: Settings, *, host: str, port: int, on_started: Callable[[], 
     async def run() -> None:
         async with running_services(settings) as services:
             app.state.services = services
+            _calm_collector()
             await _DrainingServer(config, services, on_started).serve(sockets=[bound])
 
     with bound, asyncio.Runner(loop_factory=config.get_loop_factory()) as runner:
         runner.run(run())
+
+
+def _calm_collector() -> None:
+    """Have the garbage collector look at what came since the start, and less often.
+
+    It stops everything while it looks. Half a million objects stay for ever, and a stream allocates a few
+    for each chunk: with the interpreter's own thresholds a quarter of the time of streaming is its.
+    """
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(20_000, 20, 20)
 
 
 class _DrainingServer(uvicorn.Server):

@@ -1,7 +1,6 @@
 """One chunk of a streamed completion: its bytes as they came, and what we need to know of them."""
 
 import re
-from dataclasses import dataclass, field
 from typing import Any
 
 import msgspec
@@ -44,8 +43,7 @@ _ESCAPE = re.compile(
 )
 
 
-@dataclass(slots=True)
-class Chunk:
+class Chunk(msgspec.Struct):
     """What one chunk says. `raw` is its JSON text, on one line, otherwise as it came."""
 
     raw: bytes
@@ -57,7 +55,7 @@ class Chunk:
     prompt_tokens: int | None = None
     completion_tokens: int | None = None
     error: str | None = None
-    attachments: list[dict[str, Any]] = field(default_factory=list)
+    attachments: list[dict[str, Any]] = []
     interrupt_id: str | None = None
     interrupt_payload: Any = None
 

@@ -7,6 +7,8 @@ from enum import Enum
 from typing import NamedTuple
 from uuid import UUID
 
+import msgspec
+
 from core.db.records import Run, RunStatus
 from core.errors import CursorInvalid
 
@@ -43,9 +45,11 @@ class RunEnd:
         return RunEnd(run.status, run.error_code, run.error, run.assistant_message_id)
 
 
-@dataclass(frozen=True, slots=True)
-class Event:
-    """One entry of a run's log. `raw` is the chunk as JSON on one line; `text` what it adds."""
+class Event(msgspec.Struct, frozen=True, gc=False):
+    """One entry of a run's log. `raw` is the chunk as JSON on one line; `text` what it adds.
+
+    Logs hold many of them: the garbage collector, which would walk along them all, passes them over.
+    """
 
     kind: EventKind
     raw: bytes = b""

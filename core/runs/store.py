@@ -31,14 +31,10 @@ _MINE: Final = (
     RunRow.finished_at.is_(None),
 )
 _RENEW: Final = (
-    update(RunRow.__table__)
-    .where(*_MINE)
-    .values(lease_expires_at=bindparam("lease"), last_seq=bindparam("seq"))
+    update(RunRow).where(*_MINE).values(lease_expires_at=bindparam("lease"), last_seq=bindparam("seq"))
 )
 _STREAM: Final = (
-    update(RunRow.__table__)
-    .where(*_MINE)
-    .values(status=RunStatus.STREAMING, first_token_at=bindparam("first_token"))
+    update(RunRow).where(*_MINE).values(status=RunStatus.STREAMING, first_token_at=bindparam("first_token"))
 )
 _EPOCHS: Final = select(RunRow.id, RunRow.epoch).where(
     RunRow.id.in_(bindparam("runs", expanding=True)), RunRow.finished_at.is_(None)
@@ -158,7 +154,8 @@ def checkpoint(session: Session, progress: Sequence[Progress]) -> set[UUID]:
     if streaming:
         connection.execute(_STREAM, streaming)
     # After the updates: what they have locked stays this writer's.
-    epochs = dict(connection.execute(_EPOCHS, {"runs": [item.run_id for item in progress]}).tuples().all())
+    found = connection.execute(_EPOCHS, {"runs": [item.run_id for item in progress]})
+    epochs = {row.id: row.epoch for row in found}
     parts = [
         {"run_id": item.run_id, "seq": item.pieces, "text": item.text}
         for item in progress
