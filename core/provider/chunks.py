@@ -13,9 +13,12 @@ class _Delta(msgspec.Struct):
     content: str | None = None
 
 
+_NOTHING = msgspec.Raw()
+
+
 class _Choice(msgspec.Struct):
     delta: _Delta | None = None
-    message: msgspec.Raw = msgspec.Raw()
+    message: msgspec.Raw = _NOTHING
 
 
 class _Plain(msgspec.Struct):
@@ -25,16 +28,15 @@ class _Plain(msgspec.Struct):
     id: str | None = None
     agent_status: str | None = None
     conversation_id: str | None = None
-    usage: msgspec.Raw = msgspec.Raw()
-    error: msgspec.Raw = msgspec.Raw()
-    message_metadata: msgspec.Raw = msgspec.Raw()
-    interrupt_id: msgspec.Raw = msgspec.Raw()
-    interrupt_payload: msgspec.Raw = msgspec.Raw()
+    usage: msgspec.Raw = _NOTHING
+    error: msgspec.Raw = _NOTHING
+    message_metadata: msgspec.Raw = _NOTHING
+    interrupt_id: msgspec.Raw = _NOTHING
+    interrupt_payload: msgspec.Raw = _NOTHING
 
 
 _decode_plain = msgspec.json.Decoder(_Plain).decode
 _decode_any = msgspec.json.Decoder().decode
-_ABSENT = (b"", b"null")
 # Bytes that are not UTF-8 raise an error of Python's own, nesting without end another.
 NOT_JSON = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 # Escapes in order: a whole surrogate pair, half of one, any other.
@@ -71,12 +73,17 @@ def decode_chunk(raw: bytes) -> Chunk | None:
         plain = _decode_plain(raw)
     except NOT_JSON:
         return _decode_thoroughly(raw)
-    rare = (plain.usage, plain.error, plain.message_metadata, plain.interrupt_id, plain.interrupt_payload)
-    if any(bytes(part) not in _ABSENT for part in rare):
+    if (
+        _is_said(plain.usage)
+        or _is_said(plain.error)
+        or _is_said(plain.message_metadata)
+        or _is_said(plain.interrupt_id)
+        or _is_said(plain.interrupt_payload)
+    ):
         return _decode_thoroughly(raw)
     if len(plain.choices) == 1:
         choice = plain.choices[0]
-        if bytes(choice.message) not in _ABSENT:
+        if _is_said(choice.message):
             return _decode_thoroughly(raw)
         text = (choice.delta.content or "") if choice.delta else ""
     elif plain.choices:
@@ -90,6 +97,10 @@ def decode_chunk(raw: bytes) -> Chunk | None:
         agent_status=plain.agent_status or None,
         conversation_id=plain.conversation_id or None,
     )
+
+
+def _is_said(value: msgspec.Raw) -> bool:
+    return value is not _NOTHING and bytes(value) != b"null"
 
 
 def _decode_thoroughly(raw: bytes) -> Chunk | None:

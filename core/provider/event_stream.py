@@ -22,6 +22,14 @@ class EventStreamParser:
 
     def feed(self, piece: bytes) -> list[bytes]:
         """The payloads completed by `piece`, in order."""
+        if not (self._rest or self._data or self._swallow_lf):
+            payloads = _plain(piece)
+            if payloads is not None:
+                self._at_start = False
+                return payloads
+        return self._feed(piece)
+
+    def _feed(self, piece: bytes) -> list[bytes]:
         if self._swallow_lf and piece:
             self._swallow_lf = False
             piece = piece.removeprefix(b"\n")
@@ -64,3 +72,15 @@ class EventStreamParser:
         elif line == b"data":
             self._data.append(b"")
         return None
+
+
+def _plain(piece: bytes) -> list[bytes] | None:
+    """The payloads of a piece that is what most are, whole events of one line each; None for any other."""
+    if not piece.endswith(b"\n\n") or b"\r" in piece:
+        return None
+    payloads = []
+    for event in piece[:-2].split(b"\n\n"):
+        if not event.startswith(b"data: ") or b"\n" in event:
+            return None
+        payloads.append(event[6:])
+    return payloads

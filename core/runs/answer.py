@@ -29,8 +29,10 @@ class Answer:
 
     def take(self, chunk: Chunk) -> Event:
         """Count a chunk in; the event that readers get for it."""
-        self.response_id = storable(chunk.response_id or "") or self.response_id
-        self.conversation_id = storable(chunk.conversation_id or "") or self.conversation_id
+        if chunk.response_id and chunk.response_id != self.response_id:  # each chunk repeats it
+            self.response_id = storable(chunk.response_id)
+        if chunk.conversation_id and chunk.conversation_id != self.conversation_id:
+            self.conversation_id = storable(chunk.conversation_id)
         if chunk.prompt_tokens is not None:
             self.prompt_tokens = chunk.prompt_tokens
         if chunk.completion_tokens is not None:

@@ -25,6 +25,7 @@ class _Log:
     def __init__(self, epoch: int, limit: int) -> None:
         self.epoch = epoch
         self.base = 1
+        self.last_seq = 0
         self.events: list[Event] = []
         self.texts: list[str] = []
         self.status = RunStatus.QUEUED
@@ -32,11 +33,7 @@ class _Log:
         self.size = 0
         self.text_size = 0
         self._limit = limit
-        self._waiters: set[asyncio.Future[None]] = set()
-
-    @property
-    def last_seq(self) -> int:
-        return self.base + len(self.events) - 1
+        self._waiters: list[asyncio.Future[None]] = []
 
     def append(self, events: Sequence[Event]) -> None:
         for event in events:
@@ -46,24 +43,24 @@ class _Log:
                 self.text_size += len(event.text)
             self._note(event)
         self.events.extend(events)
+        self.last_seq += len(events)
         if self.size > self._limit:
             self._trim()
-        waiters, self._waiters = self._waiters, set()
-        for waiter in waiters:
-            _wake(waiter)
+        if self._waiters:
+            waiters, self._waiters = self._waiters, []
+            for waiter in waiters:
+                _wake(waiter)
 
-    async def wait(self, timeout: float | None) -> None:
-        """Return after the next append, or after `timeout` seconds."""
-        loop = asyncio.get_running_loop()
-        waiter: asyncio.Future[None] = loop.create_future()
-        self._waiters.add(waiter)
-        timer = loop.call_later(timeout, _wake, waiter) if timeout is not None else None
-        try:
-            await waiter
-        finally:
-            self._waiters.discard(waiter)
-            if timer is not None:
-                timer.cancel()
+    def next_append(self) -> asyncio.Future[None]:
+        """A future that is done after the next append, or when somebody else sets its result."""
+        waiter: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._waiters.append(waiter)
+        return waiter
+
+    def forget(self, waiter: asyncio.Future[None]) -> None:
+        """Wake a waiter no more, if it is still to be woken."""
+        if waiter in self._waiters:
+            self._waiters.remove(waiter)
 
     def _note(self, event: Event) -> None:
         if event.kind is EventKind.RUNNING:
@@ -89,6 +86,9 @@ class MemoryReader:
 
     def __init__(self, log: _Log, after: Cursor | None) -> None:
         self._log = log
+        self._waiter: asyncio.Future[None] | None = None
+        self._timer: asyncio.TimerHandle | None = None
+        self._deadline = 0.0
         if after is None:
             self._seen = 0
         elif after.epoch == log.epoch and after.seq <= log.last_seq:
@@ -103,7 +103,7 @@ class MemoryReader:
         if self.done:
             return None
         if self._seen == log.last_seq:
-            await log.wait(timeout)
+            await self._news(timeout)
             if self._seen == log.last_seq:
                 return None
         if self._seen + 1 < log.base:
@@ -111,7 +111,8 @@ class MemoryReader:
         start = self._seen + 1 - log.base
         batch = Batch(self._seen + 1, log.events[start : start + MOST_EVENTS_IN_A_BATCH])
         self._seen = batch.last_seq
-        self.done = log.ended_at is not None and self._seen == log.last_seq
+        if log.ended_at is not None:
+            self.done = self._seen == log.last_seq
         return batch
 
     @property
@@ -123,6 +124,47 @@ class MemoryReader:
     def status(self) -> RunStatus:
         """See `Reader.status`."""
         return self._log.status
+
+    async def _news(self, timeout: float | None) -> None:
+        """Return after the next append, or after `timeout` seconds.
+
+        The timer is set anew when it goes off, and not each time: chunks come far more often than silence.
+        """
+        loop = asyncio.get_running_loop()
+        waiter = self._waiter = self._log.next_append()
+        if timeout is not None:
+            self._deadline = loop.time() + timeout
+            if self._timer is None or self._timer.when() > self._deadline:
+                self._set_timer(loop)
+        try:
+            await waiter
+        except asyncio.CancelledError:
+            self._log.forget(waiter)
+            self._stop_timer()
+            raise
+        finally:
+            self._waiter = None
+        if self._log.ended_at is not None:
+            self._stop_timer()
+
+    def _set_timer(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._stop_timer()
+        self._timer = loop.call_at(self._deadline, self._time_is_up, loop)
+
+    def _stop_timer(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+    def _time_is_up(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._timer = None
+        if self._waiter is None:
+            return  # the next wait sets another
+        if loop.time() < self._deadline:
+            self._set_timer(loop)
+        else:
+            self._log.forget(self._waiter)
+            _wake(self._waiter)
 
     def _snapshot(self) -> Snapshot:
         log = self._log

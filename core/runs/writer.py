@@ -3,7 +3,6 @@
 import asyncio
 import functools
 from collections.abc import Awaitable, Callable
-from contextlib import aclosing
 from dataclasses import dataclass
 from datetime import datetime
 from enum import Enum
@@ -110,16 +109,14 @@ class AnswerWriter:
         self._append([Event(EventKind.RUNNING)])
         request = await _patiently(lambda: load_request(tools.db, tools.files, run, self._secret_text))
         self._secret_text = None
-        async with aclosing(tools.provider.stream_chat(request)) as batches:
-            async for chunks in batches:
+        async with tools.provider.stream_chat(request) as stream:
+            while chunks := await stream.next():
                 for chunk in chunks:
                     if chunk.attachments:
                         await _patiently(functools.partial(self._files.keep, chunk))
                 await self._take(chunks)
 
     async def _take(self, chunks: list[Chunk]) -> None:
-        if not chunks:
-            return
         events = [self._answer.take(chunk) for chunk in chunks]
         if self._first_token_at is None and self._answer.has_text:
             self._first_token_at = now()

@@ -1,0 +1,157 @@
+"""What `bench.streaming` loads: this server, the provider itself, and servers that store nothing."""
+
+import http.client
+import json
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final
+from urllib.parse import urlsplit
+
+from bench.search_server import free_port
+from tests.clients import Client
+from tests.processes import end_with_parent
+from tests.servers import PASSWORD, ServerProcess
+
+OURS: Final = "gwp-chat"
+DIRECT: Final = "provider itself"
+USUAL: Final = "usual way"
+BARE: Final = "bare"
+_READY_SECONDS: Final = 20
+
+
+@dataclass
+class Target:
+    """Something that streams: what to send to have it stream, and the process to watch."""
+
+    name: str
+    url: str
+    pid: int
+    path: str = "/v1/chat/completions"
+    headers: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def host(self) -> tuple[str, int]:
+        """Where it listens."""
+        parts = urlsplit(self.url)
+        return parts.hostname or "", parts.port or 80
+
+    def requests(self, count: int, prompt: str) -> list[str]:
+        """Requests for so many streams, each with this prompt."""
+        body = {"model": "bench", "stream": True, "messages": [{"role": "user", "content": prompt}]}
+        return [self._request(self.path, body)] * count
+
+    def reader_headers(self) -> str:
+        """The headers of a request without a body."""
+        host, port = self.host
+        lines = {"Host": f"{host}:{port}", **self.headers}
+        return "\r\n".join(f"{name}: {value}" for name, value in lines.items())
+
+    def _request(self, path: str, body: dict[str, Any]) -> str:
+        content = json.dumps(body)
+        length = f"Content-Type: application/json\r\nContent-Length: {len(content)}"
+        return f"POST {path} HTTP/1.1\r\n{self.reader_headers()}\r\n{length}\r\n\r\n{content}"
+
+    def cpu_seconds(self) -> float:
+        """What its process has used of the processor, by all of its threads."""
+        used = 0
+        for task in Path(f"/proc/{self.pid}/task").iterdir():
+            used += int((task / "schedstat").read_text(encoding="ascii").split()[0])
+        return used / 1e9
+
+    def resident_bytes(self) -> int:
+        """The memory of its process that is really there."""
+        pages = Path(f"/proc/{self.pid}/statm").read_text(encoding="ascii").split()[1]
+        return int(pages) * 4096
+
+
+class Ours(Target):
+    """This server: every stream is an answer in a new thread, to a user who is signed in."""
+
+    def requests(self, count: int, prompt: str) -> list[str]:
+        """Make a thread for each."""
+        connection = http.client.HTTPConnection(*self.host)
+        found = []
+        for _ in range(count):
+            connection.request(
+                "POST", "/api/threads", "{}", {**self.headers, "Content-Type": "application/json"}
+            )
+            thread = json.loads(connection.getresponse().read())
+            found.append(self._request(f"/api/threads/{thread['id']}/messages/stream", {"text": prompt, "model": "bench"}))
+        connection.close()
+        return found
+
+
+@contextmanager
+def targets(directory: Path, settings: dict[str, str]) -> Iterator[list[Target]]:
+    """All that is compared, with one provider behind them."""
+    with ExitStack() as stack:
+        pid, port = stack.enter_context(_process("bench.streaming_provider", "0"))
+        provider = f"http://127.0.0.1:{port}/v1"
+        server = stack.enter_context(
+            ServerProcess(
+                directory,
+                provider,
+                {
+                    "CHAT_MAX_CONCURRENT_RUNS": "2000",
+                    "CHAT_CHROMA_PERSIST_DIRECTORY": str(directory / "chroma"),
+                    "CHAT_LLM_TIMEOUT_SECONDS": "60",
+                    **settings,
+                },
+            )
+        )
+        ours = Ours(OURS, server.url, server.pid, headers=_signed_in(server.url))
+        found = [Target(DIRECT, f"http://127.0.0.1:{port}", pid), ours]
+        for name, kind in ((USUAL, "usual"), (BARE, "bare")):
+            free = free_port()
+            pid, _ = stack.enter_context(_process("bench.streaming_references", kind, str(free), provider))
+            found.append(Target(name, f"http://127.0.0.1:{free}", pid))
+            _wait(found[-1])
+        yield found
+
+
+def _signed_in(url: str) -> dict[str, str]:
+    with Client(url) as client:
+        account = {"username": "bench", "password": PASSWORD}
+        client.post("/api/auth/register", json=account).raise_for_status()
+        token = client.post("/api/auth/login", json=account).json()["access_token"]
+    return {"Authorization": f"Bearer {token}"}
+
+
+@contextmanager
+def _process(module: str, *arguments: str) -> Iterator[tuple[int, int]]:
+    """A process of the bench: its id, and its port if it prints one first."""
+    process = subprocess.Popen(
+        [sys.executable, "-m", module, *arguments],
+        stdout=subprocess.PIPE,
+        text=True,
+        preexec_fn=end_with_parent,  # noqa: PLW1509 - it makes one system call and takes no lock
+    )
+    try:
+        prints_port = arguments == ("0",) and process.stdout is not None
+        yield process.pid, int(process.stdout.readline()) if prints_port and process.stdout else 0
+    finally:
+        process.kill()
+        process.wait()
+
+
+def _wait(target: Target) -> None:
+    deadline = time.monotonic() + _READY_SECONDS
+    while True:
+        connection = http.client.HTTPConnection(*target.host)
+        try:
+            connection.connect()
+        except OSError:
+            if time.monotonic() > deadline:
+                raise SystemExit(f"{target.name} does not start") from None
+            time.sleep(0.05)
+        else:
+            return
+        finally:
+            connection.close()
+
+
