@@ -1,6 +1,8 @@
 """The change feed: each change of a thread gets the next number of its owner's."""
 
-from sqlalchemy import update
+from typing import Final
+
+from sqlalchemy import bindparam, update
 from sqlalchemy.orm import Session
 
 from core.db.announcements import announce
@@ -8,6 +10,12 @@ from core.db.models import ThreadRow, UserRow
 from core.signals import texts_topic, threads_topic
 
 _KEY = "touched"
+_NEXT: Final = (
+    update(UserRow)
+    .where(UserRow.id == bindparam("owner"))
+    .values(change_seq=UserRow.change_seq + 1)
+    .returning(UserRow.change_seq)
+)
 
 
 def touch(session: Session, thread: ThreadRow) -> None:
@@ -26,13 +34,7 @@ def number_changes(session: Session) -> None:
     """
     touched: dict[object, ThreadRow] = session.info.get(_KEY, {})
     for thread in sorted(touched.values(), key=lambda thread: thread.owner_id):
-        number = session.scalar(
-            update(UserRow)
-            .where(UserRow.id == thread.owner_id)
-            .values(change_seq=UserRow.change_seq + 1)
-            .returning(UserRow.change_seq)
-            .execution_options(synchronize_session=False)
-        )
+        number = session.connection().execute(_NEXT, {"owner": thread.owner_id}).scalar()
         thread.change_seq = number or 0
         announce(session, threads_topic(thread.owner_id))
         announce(session, texts_topic())

@@ -8,6 +8,7 @@ from uuid import UUID
 from sqlalchemy import Row, bindparam, select
 from sqlalchemy.orm import Session
 
+from core.db.inserting import insert_now
 from core.db.mapping import ATTACHMENT_COLUMNS, to_attachment, to_message
 from core.db.models import AttachmentRow, MessageRow, ThreadRow
 from core.db.models import now as db_now
@@ -18,6 +19,7 @@ from core.db.threads import relist
 _OF_MESSAGES: Final = select(*ATTACHMENT_COLUMNS).where(
     AttachmentRow.message_id.in_(bindparam("ids", expanding=True))
 )
+_OF_THREAD: Final = select(*ATTACHMENT_COLUMNS).where(AttachmentRow.thread_id == bindparam("thread_id"))
 
 
 def append_message(session: Session, thread: ThreadRow, message: MessageRow) -> MessageRow:
@@ -29,7 +31,7 @@ def append_message(session: Session, thread: ThreadRow, message: MessageRow) -> 
     thread.updated_at = db_now()
     message.thread_id = thread.id
     message.position = thread.message_count
-    session.add(message)
+    insert_now(session, message)
     relist(session, thread)
     return message
 
@@ -47,8 +49,7 @@ def attachments_of(session: Session, message_ids: Iterable[UUID]) -> dict[UUID, 
 
 def attachments_of_thread(session: Session, thread_id: UUID) -> dict[UUID, list[Attachment]]:
     """The attachments of each message of a thread, oldest first."""
-    wanted = select(*ATTACHMENT_COLUMNS).where(AttachmentRow.thread_id == thread_id)
-    return by_message(session.execute(wanted))
+    return by_message(rows(session, _OF_THREAD, {"thread_id": thread_id}))
 
 
 def by_message(rows: Iterable[Row[Any]]) -> dict[UUID, list[Attachment]]:

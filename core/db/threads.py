@@ -1,12 +1,22 @@
 """Rules of a thread's row that hold whoever changes it: its counters and its place in lists."""
 
+from typing import Final
 from uuid import UUID
 
-from sqlalchemy import select, update
+from sqlalchemy import bindparam, select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from core.db.models import ScopeRow, ThreadRow
+
+_COUNT: Final = (
+    update(ScopeRow)
+    .where(ScopeRow.id == bindparam("scope"))
+    .values(
+        thread_count=ScopeRow.thread_count + bindparam("threads"),
+        listed_count=ScopeRow.listed_count + bindparam("listed"),
+    )
+)
 
 
 def scope_row(
@@ -51,9 +61,4 @@ def relist(session: Session, thread: ThreadRow) -> None:
 
 
 def _count(session: Session, scope_id: UUID, *, threads: int = 0, listed: int = 0) -> None:
-    session.execute(
-        update(ScopeRow)
-        .where(ScopeRow.id == scope_id)
-        .values(thread_count=ScopeRow.thread_count + threads, listed_count=ScopeRow.listed_count + listed)
-        .execution_options(synchronize_session=False)
-    )
+    session.connection().execute(_COUNT, {"scope": scope_id, "threads": threads, "listed": listed})

@@ -43,7 +43,8 @@ def own_thread(
     thread = session.scalars(query.with_for_update() if lock else query).one_or_none()
     if thread is None or (thread.is_deleted and not deleted_too):
         raise ThreadNotFound
-    scope_value(session.get_one(ScopeRow, thread.scope_id)).check(user)
+    if user.allowed_products or user.allowed_agents:
+        scope_value(session.get_one(ScopeRow, thread.scope_id)).check(user)
     return thread
 
 

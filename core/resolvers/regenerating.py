@@ -18,6 +18,7 @@ from core.resolvers.sending import (
     RunPlace,
     add_run,
     choose_model,
+    claim_of,
     reserved_place,
 )
 from core.runs import store
@@ -69,9 +70,12 @@ def _add(
         raise NotLatest
     _check_not_secret(session, question)
     model, label = choose_model(ctx, thread, model, label)
-    if question.status != MessageStatus.PROCESSING:
+    claim = claim_of(ctx, session, thread_id, place)
+    if claim is not None:
+        question.status = MessageStatus.PROCESSING
+    elif question.status != MessageStatus.PROCESSING:
         question.status = MessageStatus.QUEUED
-    run = add_run(ctx, session, question, place, model=model, label=label)
+    run = add_run(ctx, session, question, place.run_id, claim, model=model, label=label)
     question.error_code = None
     thread.updated_at = question.updated_at = now()
     touch(session, thread)

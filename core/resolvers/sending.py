@@ -16,10 +16,11 @@ from core.auth.permissions import check_model
 from core.context import Context
 from core.db.changes import touch
 from core.db.indexing import text_changed
-from core.db.mapping import to_run
+from core.db.inserting import insert_now
+from core.db.mapping import to_attachment, to_message, to_run
 from core.db.messages import append_message, with_attachments
 from core.db.models import AttachmentRow, MessageRow, RunRow, ThreadRow
-from core.db.records import Message, MessageStatus, Run, RunStatus, SenderType
+from core.db.records import Attachment, Message, MessageStatus, Run, RunStatus, SenderType
 from core.db.threads import relist
 from core.errors import IdempotencyMismatch, InvalidInput, ModelRequired
 from core.ids import new_id
@@ -75,8 +76,9 @@ async def _send(ctx: Context, thread_id: UUID, new: NewMessage) -> SentMessage:
     user_id = ctx.user.id
     text = _text(new)
     _check(new)
-    # Before any bytes are written: a foreign thread must cost a stranger's request nothing.
-    await ctx.db.read(lambda session: own_thread(session, ctx.user, thread_id).id)
+    if new.attachments:
+        # Before any bytes are written: a foreign thread must cost a stranger's request nothing.
+        await ctx.db.read(lambda session: own_thread(session, ctx.user, thread_id).id)
     kept: list[KeptFile] = []
     sent: SentMessage | None = None
     try:
@@ -142,17 +144,26 @@ class _Sending:
         if replay is not None:
             return replay
         model, label = choose_model(self.ctx, thread, self.new.model, self.new.model_label)
+        claim = claim_of(self.ctx, self.session, thread_id, place)
         is_secret, thread.awaits_secret = thread.awaits_secret, False
-        message = self._add_message(thread, str(user_id), BULLETS if is_secret else storable(self.text))
+        text = BULLETS if is_secret else storable(self.text)
+        message = self._add_message(thread, str(user_id), text, is_claimed=claim is not None)
         self._name(thread, label or model, message.text)
         run = None
         if self.ctx.settings.llm_enabled:
             run = add_run(
-                self.ctx, self.session, message, place, model=model, label=label, is_secret=is_secret
+                self.ctx,
+                self.session,
+                message,
+                place.run_id,
+                claim,
+                model=model,
+                label=label,
+                is_secret=is_secret,
             )
         touch(self.session, thread)
-        self.session.flush()
-        return SentMessage(with_attachments(self.session, [message])[0], to_run(run) if run else None)
+        attachments = self._add_attachments(message)
+        return SentMessage(to_message(message, attachments), to_run(run) if run else None)
 
     def _replay(self, thread: ThreadRow) -> SentMessage | None:
         if not self.new.idempotency_key:
@@ -176,31 +187,33 @@ class _Sending:
         stored = with_attachments(self.session, [message])[0]
         return SentMessage(stored, to_run(run) if run else None, is_replay=True)
 
-    def _add_message(self, thread: ThreadRow, sender_id: str, text: str) -> MessageRow:
+    def _add_message(self, thread: ThreadRow, sender_id: str, text: str, *, is_claimed: bool) -> MessageRow:
         message = MessageRow(
             sender_id=sender_id,
             sender_type=SenderType.USER,
-            status=MessageStatus.QUEUED,
+            status=MessageStatus.PROCESSING if is_claimed else MessageStatus.QUEUED,
             text=text,
             attributes=self.new.metadata or {},
             correlation_id=self.new.correlation_id,
             idempotency_key=self.new.idempotency_key or None,
             request_digest=self.digest if self.new.idempotency_key else None,
         )
-        append_message(self.session, thread, message)
-        self.session.flush()
+        return append_message(self.session, thread, message)
+
+    def _add_attachments(self, message: MessageRow) -> list[Attachment]:
+        added = []
         for file in self.kept:
-            self.session.add(
-                AttachmentRow(
-                    thread_id=thread.id,
-                    message_id=message.id,
-                    stored_name=file.stored_name,
-                    filename=file.filename,
-                    content_type=file.content_type,
-                    size_bytes=file.size_bytes,
-                )
+            row = AttachmentRow(
+                thread_id=message.thread_id,
+                message_id=message.id,
+                stored_name=file.stored_name,
+                filename=file.filename,
+                content_type=file.content_type,
+                size_bytes=file.size_bytes,
             )
-        return message
+            insert_now(self.session, row)
+            added.append(to_attachment(row))
+        return added
 
     def _name(self, thread: ThreadRow, model: str, text: str) -> None:
         if thread.title:
@@ -234,19 +247,28 @@ def choose_model(
     return model, label
 
 
+def claim_of(ctx: Context, session: Session, thread_id: UUID, place: RunPlace) -> UUID | None:
+    """Who may claim a new run of this thread, which is locked; None if it has to wait. Raises `QueueFull`."""
+    if not ctx.settings.llm_enabled:
+        return None
+    is_first = store.check_queue(session, thread_id, ctx.settings.thread_queue_limit)
+    return place.claim if is_first else None
+
+
 def add_run(
     ctx: Context,
     session: Session,
     question: MessageRow,
-    place: RunPlace,
+    run_id: UUID,
+    claim: UUID | None,
     *,
     model: str,
     label: str | None,
     is_secret: bool = False,
 ) -> RunRow:
-    """Insert the run that answers `question`, whose thread is locked. Raises `QueueFull`."""
+    """Insert the run that answers `question`, whose thread is locked, with the claim of `claim_of`."""
     run = RunRow(
-        id=place.run_id,
+        id=run_id,
         thread_id=question.thread_id,
         owner_id=ctx.user.id,
         user_message_id=question.id,
@@ -258,9 +280,7 @@ def add_run(
         # Only this process knows the secret, so only it can ask the question.
         lease_owner=ctx.runs.process_id if is_secret else None,
     )
-    limit = ctx.settings.thread_queue_limit
-    if store.enqueue(session, run, queue_limit=limit, claim_for=place.claim):
-        question.status = MessageStatus.PROCESSING
+    store.enqueue(session, run, claim)
     return run
 
 

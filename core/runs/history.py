@@ -1,14 +1,15 @@
 """What a run's question looks like to the provider: the thread up to it, files included."""
 
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Final
 from uuid import UUID
 
-from sqlalchemy import select
+from sqlalchemy import bindparam, select
 from sqlalchemy.orm import Session
 
 from core.db.messages import attachments_of_thread
 from core.db.models import MessageRow, ProviderThreadRow
+from core.db.reading import rows
 from core.db.records import Attachment, MessageStatus, Run, SenderType
 from core.db.session import Database
 from core.files.store import FileMissing, FileStore
@@ -18,6 +19,23 @@ from core.provider.prompt import ChatRequest, PromptFile, PromptMessage
 _logger = get_logger(__name__)
 
 PROVIDER = "openai-compatible"
+
+_LINES: Final = (
+    select(
+        MessageRow.id,
+        MessageRow.position,
+        MessageRow.parent_id,
+        MessageRow.sender_type,
+        MessageRow.status,
+        MessageRow.text,
+        MessageRow.attributes,
+    )
+    .where(MessageRow.thread_id == bindparam("thread_id"))
+    .order_by(MessageRow.position)
+)
+_CONVERSATION_ID: Final = select(ProviderThreadRow.conversation_id).where(
+    ProviderThreadRow.thread_id == bindparam("thread_id"), ProviderThreadRow.provider == PROVIDER
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,27 +72,12 @@ class _Thread:
 
 
 def _load(session: Session, run: Run) -> _Thread:
-    columns = (
-        MessageRow.id,
-        MessageRow.position,
-        MessageRow.parent_id,
-        MessageRow.sender_type,
-        MessageRow.status,
-        MessageRow.text,
-        MessageRow.attributes,
-    )
-    rows = session.execute(
-        select(*columns).where(MessageRow.thread_id == run.thread_id).order_by(MessageRow.position)
-    )
-    conversation_id = session.scalars(
-        select(ProviderThreadRow.conversation_id).where(
-            ProviderThreadRow.thread_id == run.thread_id, ProviderThreadRow.provider == PROVIDER
-        )
-    ).one_or_none()
+    thread = {"thread_id": run.thread_id}
+    remembered = rows(session, _CONVERSATION_ID, thread)
     return _Thread(
-        _conversation([_Line(*row) for row in rows], run.user_message_id),
+        _conversation([_Line(*row) for row in rows(session, _LINES, thread)], run.user_message_id),
         attachments_of_thread(session, run.thread_id),
-        conversation_id,
+        remembered[0][0] if remembered else None,
     )
 
 

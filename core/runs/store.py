@@ -10,6 +10,7 @@ from sqlalchemy import ColumnElement, bindparam, delete, func, insert, or_, sele
 from sqlalchemy.orm import Session
 
 from core.db.changes import touch
+from core.db.inserting import insert_now
 from core.db.mapping import to_run
 from core.db.messages import append_message
 from core.db.models import AttachmentRow, MessageRow, ProviderThreadRow, RunPartRow, RunRow, ThreadRow, now
@@ -35,6 +36,11 @@ _RENEW: Final = (
 )
 _STREAM: Final = (
     update(RunRow).where(*_MINE).values(status=RunStatus.STREAMING, first_token_at=bindparam("first_token"))
+)
+_WAITING: Final = (
+    select(func.count())
+    .select_from(RunRow)
+    .where(RunRow.thread_id == bindparam("of_thread"), RunRow.finished_at.is_(None))
 )
 _EPOCHS: Final = select(RunRow.id, RunRow.epoch).where(
     RunRow.id.in_(bindparam("runs", expanding=True)), RunRow.finished_at.is_(None)
@@ -72,22 +78,19 @@ class Progress:
     first_token_at: datetime | None
 
 
-def enqueue(session: Session, run: RunRow, *, queue_limit: int, claim_for: UUID | None) -> bool:
-    """Insert a run behind the unfinished ones of its thread; whether it was claimed at once.
+def check_queue(session: Session, thread_id: UUID, limit: int) -> bool:
+    """Whether nothing is before a new run of this thread, whose row must be locked. Raises `QueueFull`."""
+    waiting = session.connection().execute(_WAITING, {"of_thread": thread_id}).scalar() or 0
+    if waiting >= limit:
+        raise QueueFull(limit)
+    return not waiting
 
-    It is claimed if nothing is before it and `claim_for` says by whom. Raises `QueueFull`. The thread's
-    row must be locked.
-    """
-    waiting = session.scalar(
-        select(func.count()).where(RunRow.thread_id == run.thread_id, RunRow.finished_at.is_(None))
-    )
-    if (waiting or 0) >= queue_limit:
-        raise QueueFull(queue_limit)
-    claimed = not waiting and claim_for is not None
-    if claimed and claim_for is not None:
+
+def enqueue(session: Session, run: RunRow, claim_for: UUID | None) -> None:
+    """Insert a run behind the unfinished ones of its thread, claimed for a process if one is named."""
+    if claim_for is not None:
         _give(run, claim_for)
-    session.add(run)
-    return claimed
+    insert_now(session, run)
 
 
 def turn(run: type[RunRow] = RunRow) -> tuple[ColumnElement[Any], ...]:

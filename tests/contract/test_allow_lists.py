@@ -1,16 +1,14 @@
 """Allow lists: which products and agents a caller may touch, in every spelling and on every verb."""
 
 import base64
-import json
-import sqlite3
 from collections.abc import Callable, Iterator
-from contextlib import closing
 from typing import Any
 
 import pytest
 
 from tests.clients import Client
 from tests.conftest import unique
+from tests.graphql.clients import data
 from tests.provider.client import ProviderProcess
 from tests.servers import PASSWORD, ServerProcess
 
@@ -54,14 +52,11 @@ def limited(server: ServerProcess, admin: Client) -> Iterator[Client]:
         yield client
 
 
-def allow(server: ServerProcess, client: Client, products: list[str], agents: list[str]) -> None:
+def allow(admin: Client, client: Client, products: list[str], agents: list[str]) -> None:
     """Fill the lists of an account that is there already."""
-    user_id = client.get("/api/auth/me").json()["id"].replace("-", "")
-    with closing(sqlite3.connect(server.directory / "app.db", timeout=20)) as connection, connection:
-        connection.execute(
-            "UPDATE users SET allowed_products = ?, allowed_agents = ? WHERE id = ?",
-            (json.dumps(products), json.dumps(agents), user_id),
-        )
+    change = "mutation ($i: UpdateUserInput!) { updateUser(input: $i) { __typename } }"
+    user_id = client.get("/api/auth/me").json()["id"]
+    data(admin, change, i={"userId": user_id, "allowedProducts": products, "allowedAgents": agents})
 
 
 def create(client: Client, metadata: dict[str, Any], word: str = "metadata") -> int:
@@ -150,7 +145,7 @@ def test_an_empty_list_allows_everything(new_user: NewUser) -> None:
 
 @pytest.mark.parametrize("metadata", [{"product": {"value": "p-no"}}, {"agentId": "a-no"}], ids=repr)
 def test_a_thread_outside_the_lists_is_403_on_every_verb(
-    server: ServerProcess, user: Client, model: str, metadata: dict[str, Any]
+    admin: Client, user: Client, model: str, metadata: dict[str, Any]
 ) -> None:
     thread_id = user.new_thread(title="Out of bounds", metadata=metadata)["id"]
     files = [{"filename": "a.txt", "data_base64": base64.b64encode(b"bytes").decode()}]
@@ -178,25 +173,25 @@ def test_a_thread_outside_the_lists_is_403_on_every_verb(
         ("POST", f"{run}/cancel", None),
     ]
     before = user.get(path).content
-    allow(server, user, ["p-yes"], ["a-yes", model])
+    allow(admin, user, ["p-yes"], ["a-yes", model])
 
     for method, url, body in verbs:
         response = user.request(method, url, json=body)
         assert response.status_code == 403, (method, url, response.text)
         assert isinstance(response.json()["detail"], str)
 
-    allow(server, user, [], [])
+    allow(admin, user, [], [])
     assert user.get(path).content == before
     assert user.get(download).content == b"bytes"
 
 
-def test_a_deleted_thread_outside_the_lists_cannot_be_restored(server: ServerProcess, user: Client) -> None:
+def test_a_deleted_thread_outside_the_lists_cannot_be_restored(admin: Client, user: Client) -> None:
     thread_id = user.new_thread(metadata={"product_id": "p-no"})["id"]
     user.delete(f"/api/threads/{thread_id}")
-    allow(server, user, ["p-yes"], [])
+    allow(admin, user, ["p-yes"], [])
 
     assert user.patch(f"/api/threads/{thread_id}", json={"is_deleted": False}).status_code == 403
-    allow(server, user, [], [])
+    allow(admin, user, [], [])
     assert user.get(f"/api/threads/{thread_id}").status_code == 404
 
 
@@ -208,9 +203,7 @@ def test_a_foreign_thread_outside_the_lists_is_404(limited: Client, user: Client
     assert limited.send_message(thread_id, model="a-yes").status_code == 404
 
 
-def test_a_list_leaves_out_what_is_outside_of_totals_too(
-    server: ServerProcess, user: Client, model: str
-) -> None:
+def test_a_list_leaves_out_what_is_outside_of_totals_too(admin: Client, user: Client, model: str) -> None:
     def listed(**query: Any) -> tuple[list[str], int, bool]:
         body = user.get("/api/threads", params=query).json()
         pagination = body["pagination"]
@@ -225,14 +218,14 @@ def test_a_list_leaves_out_what_is_outside_of_totals_too(
     deleted = made["yes"][0]
     user.delete(f"/api/threads/{deleted}")
 
-    allow(server, user, ["p-yes"], ["a-yes", model])
+    allow(admin, user, ["p-yes"], ["a-yes", model])
     assert listed() == (made["yes"][1:], 2, False)
     assert listed(limit=1) == (made["yes"][1:2], 2, True)
     assert listed(limit=1, page=2) == (made["yes"][2:], 2, False)
     assert listed(include_deleted=True) == (made["yes"], 3, False)
-    allow(server, user, ["p-elsewhere"], [])
+    allow(admin, user, ["p-elsewhere"], [])
     assert listed(include_deleted=True) == ([], 0, False)
-    allow(server, user, [], [])
+    allow(admin, user, [], [])
     assert listed()[1] == 5
     assert listed(include_deleted=True)[1] == 6
 
