@@ -15,7 +15,7 @@ import time
 from array import array
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, cast
 
 import numpy as np
 
@@ -79,12 +79,12 @@ class Stream(asyncio.Protocol):
         self._text = b""
         self._in_body = self._is_chunked = self._is_over = False
         self._expected = 1
+        self._sent = time.monotonic_ns()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
-        self._transport = transport
+        self._transport = cast("asyncio.Transport", transport)
         self._sent = time.monotonic_ns()
-        transport.write(self._request)
+        self._transport.write(self._request)
 
     def data_received(self, data: bytes) -> None:
         now = time.monotonic_ns()
@@ -111,7 +111,7 @@ class Stream(asyncio.Protocol):
             self._is_over = True
             self._transport.close()
 
-    def connection_lost(self, exc: Exception | None) -> None:
+    def connection_lost(self, _: Exception | None) -> None:
         self._tally.closed(is_whole=self._is_over, was_silent=self._expected == 1)
 
     def _head(self) -> bool:
@@ -150,13 +150,18 @@ async def load(plan: dict[str, Any]) -> Tally:
     requests = [request.encode() for request in plan["requests"]]
     readers = plan.get("readers", 0)
     tally = Tally(len(requests) * (1 + readers))
-    tasks = set()
+    tasks: set[asyncio.Task[Any]] = set()
+
+    def settled(task: asyncio.Task[Any]) -> None:
+        tasks.discard(task)
+        if task.exception() is not None:
+            tally.closed(is_whole=False, was_silent=True)
 
     def open_stream(request: bytes, told: Callable[[bytes], None] = lambda _: None) -> None:
         stream = loop.create_connection(lambda: Stream(tally, request, told), plan["host"], plan["port"])
         task = loop.create_task(stream)
         tasks.add(task)
-        task.add_done_callback(lambda done: done.exception() and tally.closed(is_whole=False, was_silent=True))
+        task.add_done_callback(settled)
 
     def follow(run_id: bytes) -> None:
         for _ in range(readers):

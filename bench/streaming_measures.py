@@ -7,7 +7,7 @@ import threading
 import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -43,7 +43,7 @@ class Samples:
         self._over = threading.Event()
         self._thread = threading.Thread(target=self._look, daemon=True)
 
-    def __enter__(self) -> "Samples":
+    def __enter__(self) -> Self:
         self._thread.start()
         return self
 
@@ -90,9 +90,10 @@ class Came:
     def measured(self) -> dict[str, float]:
         """The figures of this run; those of chunks are of the time when all streams flowed."""
         steady = (self.arrivals >= self.flowing) & (self.arrivals <= self.ending)
-        chunks = max(int(steady.sum()), 1)
-        seconds = max(self.ending - self.flowing, 1) / 1e9
-        ages = self.ages[steady] if steady.any() else np.zeros(1)
+        # Without a time when all flowed there is nothing to tell of it.
+        chunks = int(steady.sum()) or float("nan")
+        seconds = (self.ending - self.flowing) / 1e9 or float("nan")
+        ages = self.ages[steady]
         dropped, repeated, failed = self.faults.tolist()
         started = len(self.first_chunks) or 1
         return {
@@ -128,17 +129,18 @@ def run(target: Target, load: Load, directory: Path) -> Came:
         content |= {"readers": load.readers, "reader_headers": target.reader_headers()}
     plan.write_text(json.dumps(content), encoding="utf-8")
     marks = {"began": time.monotonic_ns()}
-    with Samples(target) as samples:
-        process = subprocess.Popen(
-            [sys.executable, "-m", "bench.streaming_client", str(plan), str(out)],
-            stdout=subprocess.PIPE,
-            text=True,
-        )
-        for line in process.stdout or ():
+    client = subprocess.Popen(  # noqa: S603 - a module of ours
+        [sys.executable, "-m", "bench.streaming_client", str(plan), str(out)],
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    with Samples(target) as samples, client:
+        for line in client.stdout or ():
             marks.setdefault(line.strip(), time.monotonic_ns())
-        if process.wait():
-            raise SystemExit("the load of the bench failed")
-    found = np.load(out)
+    if client.returncode:
+        raise SystemExit("the load of the bench failed")
+    with np.load(out) as archive:
+        found = dict(archive)
     flowing = marks.get("flowing", marks["ending"])
     return Came(
         found["arrivals"],

@@ -13,15 +13,13 @@ import random
 import re
 import sys
 import time
-from typing import Final
+from typing import Final, cast
 
 TICK_SECONDS: Final = 0.002
 _AT_ONCE: Final = 64
 _ASKED: Final = re.compile(rb"chunks=(\d+) rate=([\d.]+)")
 _LENGTH: Final = re.compile(rb"content-length: *(\d+)", re.IGNORECASE)
-_HEAD: Final = (
-    b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n"
-)
+_HEAD: Final = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n"
 _CHUNK: Final = (
     b'data: {"id":"chatcmpl-bench","object":"chat.completion.chunk","created":1700000000,"model":"bench",'
     b'"choices":[{"index":0,"delta":{"content":"#%07d %019d some words "},"finish_reason":null}]}\n\n'
@@ -94,8 +92,7 @@ class Connection(asyncio.Protocol):
         self._answer: Answer | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
-        self._transport = transport
+        self._transport = cast("asyncio.Transport", transport)
 
     def data_received(self, data: bytes) -> None:
         self._received += data

@@ -1,6 +1,6 @@
 """What `bench.streaming` compares with: servers that only pass an answer on, and store nothing.
 
-    python -m bench.streaming_references usual|bare PORT PROVIDER_URL
+python -m bench.streaming_references usual|bare PORT PROVIDER_URL
 """
 
 import sys

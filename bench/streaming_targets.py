@@ -70,7 +70,7 @@ class Target:
 
 
 class Ours(Target):
-    """This server: every stream is an answer in a new thread, to a user who is signed in."""
+    """The server of this project: every stream is an answer in a new thread, to a user who is signed in."""
 
     def requests(self, count: int, prompt: str) -> list[str]:
         """Make a thread for each."""
@@ -81,13 +81,17 @@ class Ours(Target):
                 "POST", "/api/threads", "{}", {**self.headers, "Content-Type": "application/json"}
             )
             thread = json.loads(connection.getresponse().read())
-            found.append(self._request(f"/api/threads/{thread['id']}/messages/stream", {"text": prompt, "model": "bench"}))
+            found.append(
+                self._request(
+                    f"/api/threads/{thread['id']}/messages/stream", {"text": prompt, "model": "bench"}
+                )
+            )
         connection.close()
         return found
 
 
 @contextmanager
-def targets(directory: Path, settings: dict[str, str]) -> Iterator[list[Target]]:
+def targets(directory: Path) -> Iterator[list[Target]]:
     """All that is compared, with one provider behind them."""
     with ExitStack() as stack:
         pid, port = stack.enter_context(_process("bench.streaming_provider", "0"))
@@ -100,7 +104,6 @@ def targets(directory: Path, settings: dict[str, str]) -> Iterator[list[Target]]
                     "CHAT_MAX_CONCURRENT_RUNS": "2000",
                     "CHAT_CHROMA_PERSIST_DIRECTORY": str(directory / "chroma"),
                     "CHAT_LLM_TIMEOUT_SECONDS": "60",
-                    **settings,
                 },
             )
         )
@@ -125,18 +128,18 @@ def _signed_in(url: str) -> dict[str, str]:
 @contextmanager
 def _process(module: str, *arguments: str) -> Iterator[tuple[int, int]]:
     """A process of the bench: its id, and its port if it prints one first."""
-    process = subprocess.Popen(
+    process = subprocess.Popen(  # noqa: S603 - a module of ours
         [sys.executable, "-m", module, *arguments],
         stdout=subprocess.PIPE,
         text=True,
         preexec_fn=end_with_parent,  # noqa: PLW1509 - it makes one system call and takes no lock
     )
-    try:
-        prints_port = arguments == ("0",) and process.stdout is not None
-        yield process.pid, int(process.stdout.readline()) if prints_port and process.stdout else 0
-    finally:
-        process.kill()
-        process.wait()
+    with process:
+        try:
+            prints_port = arguments == ("0",)
+            yield process.pid, int(process.stdout.readline()) if prints_port and process.stdout else 0
+        finally:
+            process.kill()
 
 
 def _wait(target: Target) -> None:
@@ -153,5 +156,3 @@ def _wait(target: Target) -> None:
             return
         finally:
             connection.close()
-
-

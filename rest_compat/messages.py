@@ -158,7 +158,7 @@ async def stream_message(
     sent = await sending.send_message(ctx, thread_id, _new_message(body, idempotency_key))
     if sent.run is None:
         return queued_only(thread_id)
-    reader = await runs.follow_run(ctx, sent.run.id)
+    reader = await runs.follow_sent(ctx, sent.run)
     return RunStream(
         reader,
         chat_frames(thread_id),

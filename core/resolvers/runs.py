@@ -120,6 +120,11 @@ async def follow_run(ctx: Context, run_id: UUID, after: str | None = None) -> Re
     return await _reader(ctx, run, cursor)
 
 
+async def follow_sent(ctx: Context, run: Run) -> Reader:
+    """A reader, from its start, of a run that a send of the caller's has just told of."""
+    return await _reader(ctx, run, None)
+
+
 async def wait_for_end(ctx: Context, run_id: UUID) -> RunEnd:
     """How the caller's run ended, once it has. Raises `RunNotFound`, `NotAllowed`."""
     end = await _end(await follow_run(ctx, run_id))

@@ -37,6 +37,7 @@ _RENEW: Final = (
 _STREAM: Final = (
     update(RunRow).where(*_MINE).values(status=RunStatus.STREAMING, first_token_at=bindparam("first_token"))
 )
+_FORGET_PARTS: Final = delete(RunPartRow).where(RunPartRow.run_id == bindparam("of_run"))
 _WAITING: Final = (
     select(func.count())
     .select_from(RunRow)
@@ -208,10 +209,9 @@ def finish(
         is_newest = question.id == newest_question_id(session, thread.id)
         thread.awaits_secret = not (outcome.asked_for_secret or is_newest)
     touch(session, thread)
-    session.execute(delete(RunPartRow).where(RunPartRow.run_id == run_id))
+    session.connection().execute(_FORGET_PARTS, {"of_run": run_id})
     if outcome.conversation_id and len(outcome.conversation_id) <= LONGEST_CONVERSATION_ID:
         _remember_conversation(session, run, outcome.conversation_id)
-    session.flush()
     return RunEnd(
         outcome.status,
         outcome.error_code,
@@ -295,7 +295,6 @@ def _add_answer(session: Session, thread: ThreadRow, run: RunRow, outcome: Outco
         correlation_id=(outcome.response_id or "")[:LONGEST_CORRELATION_ID] or None,
     )
     append_message(session, thread, answer)
-    session.flush()
     for file in files:
         file.message_id = answer.id
     return answer
