@@ -19,6 +19,10 @@ from core.plain import DEEPEST_JSON, is_too_deep
 _IS_OWN: Final = (ThreadRow.owner_id == bindparam("caller_id")).is_(true())
 _VISIBLE: Final = (_IS_OWN, ThreadRow.is_deleted.is_(False))
 _IS_ALLOWED: Final = ThreadRow.scope_id.in_(bindparam("caller_scopes", expanding=True))
+_OWN: Final = select(ThreadRow).where(
+    ThreadRow.id == bindparam("thread_id"), ThreadRow.owner_id == bindparam("caller_id")
+)
+_OWN_LOCKED: Final = _OWN.with_for_update()
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,9 +42,9 @@ def own_thread(
     session: Session, user: User, thread_id: UUID, *, deleted_too: bool = False, lock: bool = False
 ) -> ThreadRow:
     """The caller's thread. Raises `ThreadNotFound`, or `NotAllowed` outside the caller's allow lists."""
-    query = select(ThreadRow).where(ThreadRow.id == thread_id, ThreadRow.owner_id == user.id)
+    wanted = {"thread_id": thread_id, "caller_id": user.id}
     # The scope is read after the lock: while we waited, the thread may have moved to another.
-    thread = session.scalars(query.with_for_update() if lock else query).one_or_none()
+    thread = session.scalars(_OWN_LOCKED if lock else _OWN, wanted).one_or_none()
     if thread is None or (thread.is_deleted and not deleted_too):
         raise ThreadNotFound
     if user.allowed_products or user.allowed_agents:
