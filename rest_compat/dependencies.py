@@ -16,8 +16,8 @@ _bearer = HTTPBearer(auto_error=False, description="The `access_token` of `POST 
 Credentials = Annotated[HTTPAuthorizationCredentials | None, Depends(_bearer)]
 
 
-def services(request: Request) -> Services:
-    """The parts of this process."""
+async def services(request: Request) -> Services:
+    """The parts of this process. A coroutine, since FastAPI sends functions to a thread, for each request."""
     parts: Services = request.app.state.services
     return parts
 
@@ -38,7 +38,7 @@ class SignedInRoute(APIRoute):
         handle = super().get_route_handler()
 
         async def checked(request: Request) -> Response:
-            request.state.signed_in = await _signed_in(services(request), await _bearer(request))
+            request.state.signed_in = await _signed_in(await services(request), await _bearer(request))
             return await handle(request)
 
         return checked

@@ -27,11 +27,9 @@ class ProviderResponse:
         self._response = response
         self._read = response.content.readany
         self._timeout = timeout
-
-    @property
-    def is_json(self) -> bool:
-        """Whether the body is one JSON value, and not a stream."""
-        return self._response.headers.get("content-type", "").lower().startswith("application/json")
+        content_type = response.headers.get("content-type", "").lower()
+        # The body is one JSON value, and not a stream.
+        self.is_json = content_type.startswith("application/json")
 
     async def piece(self) -> bytes:
         """What has come since the last piece; empty at the end. Raises `ProviderError`."""
