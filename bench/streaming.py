@@ -32,9 +32,9 @@ CASES: Final = {
     "150": Load(150, 300, 50),
     "300": Load(300, 300, 50),
     "500": Load(500, 300, 50),
-    "full1": Load(1, 20_000, 0),
-    "full": Load(100, 1_000, 0),
-    "full500": Load(500, 200, 0),
+    "full1": Load(1, 50_000, 0),
+    "full": Load(100, 4_000, 0),
+    "full500": Load(500, 800, 0),
     "start": Load(200, 8, 2),
 }
 READERS: Final = {"three runs": Load(198, 96, 12), "three readers": Load(66, 96, 12, readers=2)}

@@ -76,7 +76,10 @@ class Samples:
 
 @dataclass(frozen=True)
 class Came:
-    """What came of one load: times in nanoseconds of the monotonic clock, one for each chunk."""
+    """What came of one load: times in nanoseconds of the monotonic clock, one for each chunk.
+
+    Figures of chunks are of those between `start` and `end`: while all streams flowed, if they are paced.
+    """
 
     arrivals: NDArray[np.int64]
     ages: NDArray[np.int64]
@@ -84,15 +87,16 @@ class Came:
     faults: NDArray[np.int64]
     began: int
     flowing: int
-    ending: int
+    start: int
+    end: int
     samples: Samples
 
     def measured(self) -> dict[str, float]:
-        """The figures of this run; those of chunks are of the time when all streams flowed."""
-        steady = (self.arrivals >= self.flowing) & (self.arrivals <= self.ending)
+        """The figures of this run."""
+        steady = (self.arrivals >= self.start) & (self.arrivals <= self.end)
         # Without a time when all flowed there is nothing to tell of it.
         chunks = int(steady.sum()) or float("nan")
-        seconds = (self.ending - self.flowing) / 1e9 or float("nan")
+        seconds = (self.end - self.start) / 1e9 or float("nan")
         ages = self.ages[steady]
         dropped, repeated, failed = self.faults.tolist()
         started = len(self.first_chunks) or 1
@@ -103,7 +107,7 @@ class Came:
             "age p99, ms": _percentile(ages, 99),
             "best slice p99, ms": self._best_slice(steady),
             "chunks/s": chunks / seconds,
-            "CPU/chunk, us": self.samples.cpu_between(self.flowing, self.ending) / chunks * 1e6,
+            "CPU/chunk, us": self.samples.cpu_between(self.start, self.end) / chunks * 1e6,
             "CPU/start, ms": self.samples.cpu_between(self.began, self.flowing) / started * 1e3,
             "memory/stream, KB": float(np.ptp(self.samples.memory)) / started / 1024,
             "dropped": dropped,
@@ -113,7 +117,7 @@ class Came:
 
     def _best_slice(self, steady: NDArray[np.bool_]) -> float:
         """The lowest 99th percentile of the ages in half a second."""
-        slices = ((self.arrivals - self.flowing) // int(_SLICE_SECONDS * 1e9))[steady]
+        slices = ((self.arrivals - self.start) // int(_SLICE_SECONDS * 1e9))[steady]
         ages = self.ages[steady]
         whole = [number for number in np.unique(slices) if (slices == number).sum() >= 100]  # noqa: PLR2004
         return min((_percentile(ages[slices == number], 99) for number in whole), default=float("nan"))
@@ -142,15 +146,20 @@ def run(target: Target, load: Load, directory: Path) -> Came:
     with np.load(out) as archive:
         found = dict(archive)
     flowing = marks.get("flowing", marks["ending"])
+    start, end = flowing, max(marks["ending"], flowing)
+    if not load.rate and len(found["arrivals"]):
+        # As fast as it goes, some end before others begin: then all of it counts, the starts included.
+        start, end = marks["began"], int(found["arrivals"][-1])
     return Came(
         found["arrivals"],
         found["ages"],
         found["first_chunks"],
         found["faults"],
-        marks["began"],
-        flowing,
-        max(marks["ending"], flowing),
-        samples,
+        began=marks["began"],
+        flowing=flowing,
+        start=start,
+        end=end,
+        samples=samples,
     )
 
 
