@@ -11,7 +11,7 @@ import uvicorn
 
 from api.app import create_app
 from api.services import running_services
-from api.slow_clients import protocol_with_header_deadline
+from api.slow_clients import protocol_with_deadlines
 from core.context import Services
 from core.errors import SettingsError
 from core.logs import configure_logging, get_logger
@@ -43,7 +43,7 @@ def serve(settings: Settings, *, host: str, port: int, on_started: Callable[[], 
     config = uvicorn.Config(
         app,
         lifespan="off",
-        http=protocol_with_header_deadline(settings.header_timeout_seconds),
+        http=protocol_with_deadlines(settings.header_timeout_seconds, settings.send_timeout_seconds),
         log_config=None,
         access_log=False,
         server_header=False,

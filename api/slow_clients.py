@@ -1,4 +1,4 @@
-"""Deadlines for the heads of requests: uvicorn itself would wait for them for ever."""
+"""Deadlines for clients that say nothing, or take nothing: uvicorn itself would wait for them for ever."""
 
 import asyncio
 from collections.abc import Mapping
@@ -7,27 +7,36 @@ from typing import ClassVar
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 
+from core.logs import get_logger
+
 LARGEST_HEAD = 64 * 1024
 _TOO_SLOW = b'{"detail":"The head of the request did not arrive in time"}'
 _TOO_LARGE = b'{"detail":"The head of the request is larger than %d bytes"}' % LARGEST_HEAD
 
 
-def protocol_with_header_deadline(seconds: float) -> type[HttpToolsProtocol]:
-    """A protocol for uvicorn that closes connections whose next request head takes longer than this.
+_logger = get_logger(__name__)
 
-    The time begins with the connection, later with the first byte after an answer; silence after an
-    answer is uvicorn's own `timeout_keep_alive`.
+
+def protocol_with_deadlines(head: float, send: float) -> type[HttpToolsProtocol]:
+    """A protocol for uvicorn that closes connections of clients that are too slow; times in seconds.
+
+    `head`: how long the head of the next request may take. The time begins with the connection, later with
+    the first byte after an answer; silence after an answer is uvicorn's own `timeout_keep_alive`.
+    `send`: how long the buffer of an answer may stay full, of which the transport wants to be rid.
     """
 
-    class Protocol(_HeaderDeadline):
-        header_seconds = seconds
+    class Protocol(_Deadlines):
+        header_seconds = head
+        send_seconds = send
 
     return Protocol
 
 
-class _HeaderDeadline(HttpToolsProtocol):
+class _Deadlines(HttpToolsProtocol):
     header_seconds: ClassVar[float]
+    send_seconds: ClassVar[float]
     _deadline: asyncio.TimerHandle | None = None
+    _send_deadline: asyncio.TimerHandle | None = None
     _head_size = 0
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn's
@@ -53,7 +62,26 @@ class _HeaderDeadline(HttpToolsProtocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._clear_deadline()
+        self._clear_send_deadline()
         super().connection_lost(exc)
+
+    def pause_writing(self) -> None:
+        super().pause_writing()
+        self._send_deadline = self.loop.call_later(self.send_seconds, self._let_go)
+
+    def resume_writing(self) -> None:
+        self._clear_send_deadline()
+        super().resume_writing()
+
+    def _clear_send_deadline(self) -> None:
+        if self._send_deadline is not None:
+            self._send_deadline.cancel()
+            self._send_deadline = None
+
+    def _let_go(self) -> None:
+        """A client that takes nothing would keep its answer in memory; closing would wait for it as well."""
+        _logger.info("client let go: it takes nothing", seconds=self.send_seconds)
+        self.transport.abort()
 
     def _waits_for_request(self) -> bool:
         """Also while the rest of a body comes in that was answered before it was read."""

@@ -111,6 +111,11 @@ class Settings(BaseSettings):
     header_timeout_seconds: float = Field(
         10, gt=0, description="How long the head of a request may take; kept by `gwp-chat serve` only"
     )
+    send_timeout_seconds: float = Field(
+        60,
+        gt=0,
+        description="How long a client may leave 48 kB of an answer untaken; kept by `gwp-chat serve` only",
+    )
     body_timeout_seconds: float = Field(
         30,
         gt=0,
