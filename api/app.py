@@ -52,7 +52,7 @@ def create_app(settings: Settings) -> FastAPI:
     )
     add_error_handlers(app)
     # First, as routes are tried in order, and trying all of REST's takes a while.
-    app.router.routes += [*graphql_routes(settings, GRAPHQL_PATH), *playground_routes(GRAPHQL_PATH)]
+    app.router.routes += [*playground_routes(GRAPHQL_PATH), *graphql_routes(settings, GRAPHQL_PATH)]
     app.include_router(health_router)
     app.include_router(rest_router, prefix=settings.api_prefix)
     return app

@@ -45,6 +45,7 @@ REST_ONLY = {
     "messages.list_messages": "connections instead of page numbers",
     "messages.get_message": "the field `message` is a batched read",
     "runs.get_run": "the field `run` is a batched read",
+    "runs.follow_sent": "the stream of an answer is the answer to its send",
     "runs.wait_for_end": "the contract's sends answer when the answer is there",
     "provider_threads.get_provider_thread": "`Thread.providerThread` is a batched read",
 }
