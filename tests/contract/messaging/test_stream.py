@@ -276,6 +276,6 @@ def test_an_answer_outlives_who_waits_for_it_in_one_piece(
     provider.open_gate(model)
 
     user.send_message(thread_id, "Next?")  # answered once the one before is
-    assert [message["text"] for message in user.messages(thread_id)] == [
-        *("Next", "Next?", "Whole answer", "Hi"),
-    ]
+    told = [message["text"] for message in user.messages(thread_id)]
+    # The first answer may be stored before or after the second question.
+    assert (told[0], sorted(told[1:3]), told[3]) == ("Next", ["Next?", "Whole answer"], "Hi")
