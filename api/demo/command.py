@@ -3,9 +3,11 @@
 import os
 import secrets
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 from api.demo.embedding_weights import MODEL_ID as EMBEDDING_MODEL
+from api.demo.model_keeper import ModelKeeper
 from api.demo.model_process import ModelProcess, ModelProcessError
 from api.demo.model_server import DEFAULT_EMBEDDING_PORT, HOST
 from api.demo.welcome import welcome
@@ -30,7 +32,8 @@ def run(
 ) -> None:
     """Serve until Ctrl-C. Raises `SettingsError` with a sentence if something cannot start.
 
-    The embedding model is waited for by nobody: without it, only search by meaning has to wait.
+    The embedding model is waited for by nobody: without it, only search by meaning has to wait. Models that
+    end are started again.
     """
     data_dir = data_dir.absolute()
     try:
@@ -40,33 +43,32 @@ def run(
         raise SettingsError(f"--data-dir: {error.strerror}: {error.filename}") from None
     own_embeddings = has_own_embeddings()
     weights = data_dir / "embedding" / f"{EMBEDDING_MODEL}.gguf"
-    with ModelProcess() as model, ModelProcess(embeddings=weights) as embedding:
+    with (
+        ModelProcess() as model,
+        ModelProcess(embeddings=weights) as embedding,
+        ModelKeeper(model, _teller("Chat"), start_seconds=MODEL_START_SECONDS) as chat_keeper,
+        ModelKeeper(
+            embedding, _teller("Search by meaning"), start_seconds=EMBEDDING_START_SECONDS
+        ) as embedding_keeper,
+    ):
         try:
             if own_embeddings:
                 _require_two_ports(model_port, embedding_port)
-                embedding.require_free(embedding_port)
+                embedding.prepare(embedding_port, data_dir / "embedding.log")
             model.start(model_port, data_dir / "model.log")
             settings = demo_settings(data_dir, model.base_url, secret, embedding_port=embedding_port)
             model.wait_until_ready(MODEL_START_SECONDS)
         except ModelProcessError as error:
             raise SettingsError(str(error)) from None
+        chat_keeper.start()
 
         def on_started() -> None:
             print(welcome(settings, host, port))  # noqa: T201
             if own_embeddings:
-                _start_embeddings(embedding, embedding_port, data_dir / "embedding.log")
+                # It comes up beside the server, which was not to wait for it.
+                embedding_keeper.start()
 
         serve(settings, host=host, port=port, on_started=on_started)
-
-
-def _start_embeddings(embedding: ModelProcess, port: int, log_file: Path) -> None:
-    """Let the embedding model come up beside the server, which was not to wait for it."""
-    try:
-        embedding.start(port, log_file)
-    except ModelProcessError as error:
-        _tell_of_no_embeddings(str(error))
-    else:
-        embedding.watch(_tell_of_no_embeddings, EMBEDDING_START_SECONDS)
 
 
 def has_own_embeddings() -> bool:
@@ -105,8 +107,14 @@ def _require_two_ports(model_port: int, embedding_port: int) -> None:
         raise SettingsError("--model-port and --embedding-port: two models need two ports")
 
 
-def _tell_of_no_embeddings(reason: str) -> None:
-    print(f"Search by meaning is not available: {reason}", file=sys.stderr, flush=True)  # noqa: T201
+def _teller(what: str) -> Callable[[str | None], None]:
+    """Tells the person at the terminal why something is not available, or, without a reason, that it is."""
+
+    def tell(reason: str | None) -> None:
+        news = f"{what} is available again" if reason is None else f"{what} is not available: {reason}"
+        print(news, file=sys.stderr, flush=True)  # noqa: T201
+
+    return tell
 
 
 def _kept_secret(file: Path) -> str:

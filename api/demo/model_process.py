@@ -7,9 +7,7 @@ import signal
 import socket
 import subprocess
 import sys
-import threading
 import time
-from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -24,21 +22,26 @@ _LAST_PORT = 65535
 
 
 class ModelProcessError(Exception):
-    """The model could not be started; the text is one sentence for the person at the terminal."""
+    """The model could not be started, or has ended; one sentence for the person at the terminal."""
+
+
+class ModelRefused(ModelProcessError):
+    """The model itself said why it cannot be served, as where a package is missing."""
 
 
 class ModelProcess:
     """One model server, which never outlives this process.
 
     It is for chat, or for embeddings if the file of their weights is given. `with` stops it at the end.
-    Methods block, and are for one thread at a time.
+    Methods block, and all but `terminate` are for one thread at a time. `program` is what serves the model.
     """
 
-    def __init__(self, *, embeddings: Path | None = None) -> None:
+    def __init__(
+        self, *, embeddings: Path | None = None, program: Path = Path(model_server.__file__)
+    ) -> None:
         self._embeddings = embeddings
+        self._program = program
         self._child: subprocess.Popen[str] | None = None
-        self._watcher: threading.Thread | None = None
-        self._stopping = False
         self._port = model_server.DEFAULT_PORT
         self._log_file: Path | None = None
         self._announced = False
@@ -61,16 +64,28 @@ class ModelProcess:
         """The child's process id; None when there is no child."""
         return None if self._child is None else self._child.pid
 
-    def start(self, port: int, log_file: Path | None = None) -> None:
-        """Start the child and return at once; `wait_until_ready` or `watch` tell what becomes of it.
-
-        Call it from a thread that lives as long as the model should: Linux ends the child with it.
-        Raises ModelProcessError if the port is in use, naming one that is not.
-        """
+    def prepare(self, port: int, log_file: Path | None = None) -> None:
+        """Say where it is to run. Raises ModelProcessError if the port is in use, naming a free one."""
         if self._child is not None:
             raise ModelProcessError(f"The model already runs on port {self._port}")
         self.require_free(port)
-        self._port, self._log_file, self._announced, self._stopping = port, log_file, False, False
+        self._port, self._log_file = port, log_file
+
+    def start(self, port: int, log_file: Path | None = None) -> None:
+        """Start the child and return at once; `wait_until_ready` tells what becomes of it.
+
+        Call it from a thread that lives as long as the model should: Linux ends the child with it.
+        Raises ModelProcessError if the port is in use, naming a free one.
+        """
+        self.prepare(port, log_file)
+        self.start_prepared()
+
+    def start_prepared(self) -> None:
+        """As `start`, on the port that was said before; nothing if there is a child."""
+        if self._child is not None:
+            return
+        self.require_free(self._port)
+        self._announced = False
         self._child = subprocess.Popen(  # noqa: S603  # our own file, and numbers
             self._command(),
             stdin=subprocess.DEVNULL,
@@ -103,28 +118,22 @@ class ModelProcess:
             if self._announced:
                 time.sleep(min(_READY_POLL_S, left))
 
-    def watch(self, tell_failure: Callable[[str], None], timeout: float) -> None:
-        """Return at once; a thread waits until the model is ready, and tells one sentence if it fails."""
-
-        def wait() -> None:
-            try:
-                self.wait_until_ready(timeout)
-            except ModelProcessError as error:
-                if not self._stopping:
-                    tell_failure(str(error))
-
-        self._watcher = threading.Thread(target=wait, name="model-watcher", daemon=True)
-        self._watcher.start()
+    def wait_until_end(self) -> ModelProcessError:
+        """Why the child has ended, once it has; it must have been ready."""
+        child = self._child
+        if child is None:
+            return ModelProcessError("The model was not started")
+        child.wait()
+        return self._end_of(child)
 
     def require_free(self, port: int) -> None:
-        """Raises ModelProcessError if the port is in use, naming one that is not."""
+        """Raises ModelProcessError if the port is in use, naming a free one."""
         if port_in_use(port):
             raise self._busy(port)
 
-    def stop(self, grace: float = 5.0) -> None:
-        """End the child, by force if it is still there after `grace` seconds; nothing if there is none."""
-        self._stopping = True
-        child, self._child = self._child, None
+    def terminate(self, grace: float = 5.0) -> None:
+        """End the child, by force if it is still there after `grace` seconds; who waits for it is told."""
+        child = self._child
         if child is None:
             return
         child.terminate()
@@ -132,28 +141,34 @@ class ModelProcess:
             child.wait(grace)
         except subprocess.TimeoutExpired:
             child.kill()
-        if self._watcher is not None:
-            self._watcher.join()  # it reads the pipes
-            self._watcher = None
-        with child:  # closes the pipes, and waits
-            pass
+
+    def stop(self, grace: float = 5.0) -> None:
+        """The same, and forget it; nothing if there is none."""
+        self.terminate(grace)
+        child, self._child = self._child, None
+        if child is not None:
+            with child:  # closes the pipes, and waits
+                pass
 
     def _end_of(self, child: subprocess.Popen[str]) -> ModelProcessError:
         """Why the child ended: its last line, or else its status."""
         self._child = None
         with child:
             said = child.stderr.read().strip() if child.stderr else ""
-        if port_in_use(self._port):
-            return self._busy(self._port)  # taken since we looked; the child names an option of its own
-        if said:
-            return ModelProcessError(said.splitlines()[-1])
         status = child.returncode
+        kind = ModelRefused if status == model_server.EXIT_REFUSED else ModelProcessError
+        if port_in_use(self._port):
+            # Taken since we looked; the child names an option of its own.
+            return kind(str(self._busy(self._port)))
+        if said:
+            return kind(said.splitlines()[-1])
         how = f"was ended by {signal.Signals(-status).name}" if status < 0 else f"ended with status {status}"
-        return ModelProcessError(f"The model {how} before it answered{self._see_log()}")
+        when = "" if self._announced else " before it answered"
+        return ModelProcessError(f"The model {how}{when}{self._see_log()}")
 
     def _command(self) -> list[str]:
         # By its path, with -P: a folder `api` where the demo is started must not be taken for ours.
-        command = [sys.executable, "-P", model_server.__file__]
+        command = [sys.executable, "-P", str(self._program)]
         command += ["--port", str(self._port), "--parent", str(os.getpid())]
         if self._embeddings is not None:
             command += ["--embeddings", str(self._embeddings)]

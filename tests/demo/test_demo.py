@@ -17,7 +17,9 @@ import pytest
 
 from core.settings import Settings
 from tests.clients import Client, chunks, payloads
-from tests.graphql.clients import data, subscribed
+from tests.graphql.clients import data, graphql, subscribed
+from tests.runs.following import poll
+from tests.search.searching import SEARCH, add_thread, status
 from tests.servers import PASSWORD
 
 ROOT = Path(__file__).parents[2]
@@ -184,6 +186,35 @@ def test_the_demos_embedding_model_comes_up_beside_the_chat(demo: Demo) -> None:
                 )
     assert len(answer.json()["data"][0]["embedding"]) == 384
     assert (demo.directory / "data" / "embedding" / "multilingual-e5-small.gguf").exists()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="finds the child in /proc")
+@pytest.mark.usefixtures("first_chat")
+def test_search_by_meaning_comes_back_when_its_model_was_killed(demo: Demo) -> None:
+    with Client(demo.url).sign_in("ada", PASSWORD) as ada:
+        poll(lambda: status(ada)["healthy"] and not status(ada)["pending"], "all is indexed", 100)
+        killed = server_of(demo.embedding_port)
+        os.kill(killed, signal.SIGKILL)
+        thread_id = add_thread(ada, "garden", "Roses want sun.", model="smollm2-135m-instruct")
+
+        def found() -> bool:
+            answer = graphql(ada, SEARCH, q="Blumen im Beet", mode="SEMANTIC")
+            edges = [] if answer["data"] is None else answer["data"]["search"]["edges"]
+            return bool(edges) and edges[0]["node"]["id"] == thread_id
+
+        poll(found, "it is found by its meaning", 60)
+        poll(lambda: status(ada)["healthy"], "the server says so", 60)
+        assert server_of(demo.embedding_port) != killed
+
+
+def server_of(port: int) -> int:
+    """The process of the demo's model on this port."""
+    for file in Path("/proc").glob("[0-9]*/cmdline"):
+        with contextlib.suppress(OSError):
+            words = file.read_bytes().split(b"\0")
+            if str(port).encode() in words and any(word.endswith(b"model_server.py") for word in words):
+                return int(file.parent.name)
+    raise AssertionError(f"no model is served on port {port}")
 
 
 def test_the_demos_secret_is_random_kept_and_private(demo: Demo) -> None:

@@ -2,9 +2,8 @@
 
 import asyncio
 import base64
-import signal
+import queue
 import socket
-import threading
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
@@ -13,6 +12,7 @@ import numpy as np
 import pytest
 
 from api.demo import embedding_weights, model_server
+from api.demo.model_keeper import ModelKeeper
 from api.demo.model_process import ModelProcess, ModelProcessError
 from core.search.embedding import Embedder, new_embedder
 from core.search.pieces import cut
@@ -161,28 +161,27 @@ def test_a_busy_port_is_told_with_its_own_option() -> None:
             ModelProcess(embeddings=Path("weights.gguf")).start(port)
 
 
-def test_who_watches_hears_why_it_failed(tmp_path: Path) -> None:
+def test_why_it_cannot_be_served_is_told_and_it_is_given_up(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("in the way")
-    told = threading.Event()
-    reasons: list[str] = []
-
-    def tell(reason: str) -> None:
-        reasons.append(reason)
-        told.set()
-
-    with ModelProcess(embeddings=tmp_path / "file" / "model.gguf") as model:
-        model.start(free_port())
-        model.watch(tell, READY_WITHIN)
-        assert told.wait(READY_WITHIN)
-    assert reasons[0].startswith("The weights of the embedding model cannot be written to")
+    told: queue.Queue[str | None] = queue.Queue()
+    model = ModelProcess(embeddings=tmp_path / "file" / "model.gguf")
+    with ModelKeeper(model, told.put, start_seconds=READY_WITHIN, first_pause=0) as keeper:
+        model.prepare(free_port())
+        keeper.start()
+        reason = told.get(timeout=READY_WITHIN)
+    assert reason is not None
+    assert reason.startswith("The weights of the embedding model cannot be written to")
+    assert not reason.endswith("again")
+    assert told.empty()
 
 
-@pytest.mark.parametrize("ending", [signal.SIGTERM, signal.SIGKILL])
-def test_who_watches_hears_nothing_of_a_stop(tmp_path: Path, ending: signal.Signals) -> None:
-    reasons: list[str] = []
+@pytest.mark.parametrize("grace", [5.0, 0.0], ids=["politely", "by force"])
+def test_nothing_is_told_of_a_stop(tmp_path: Path, grace: float) -> None:
+    told: queue.Queue[str | None] = queue.Queue()
     model = ModelProcess(embeddings=tmp_path / "model.gguf")
+    keeper = ModelKeeper(model, told.put, start_seconds=READY_WITHIN)
     model.start(free_port())
-    model.watch(reasons.append, READY_WITHIN)
-    model.stop(5 if ending == signal.SIGTERM else 0)
-    assert reasons == []
+    keeper.start()
+    keeper.stop(grace)
+    assert told.empty()
     assert model.pid is None
