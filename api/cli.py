@@ -71,7 +71,7 @@ def reindex(
         datetime | None, typer.Option(help="Only what was written then or later, in UTC", formats=_DATES)
     ] = None,
 ) -> None:
-    """Embed all texts anew beside the index that answers searches, then let the new one answer.
+    """Index all texts anew beside the index that answers searches, then let the new one answer.
 
     A running server does the work, and this shows how far it is; without one it is done here. Stop it when
     you like: the next one goes on.

@@ -35,7 +35,7 @@ async def health() -> Health:
 async def ready(parts: Annotated[Services, Depends(services)], response: Response) -> Health:
     """Whether requests should be sent here: the database answers and no shutdown is under way.
 
-    `degraded` is ready, but that nothing is found by its meaning; `detail` says why.
+    `degraded` is ready, but that the search index does not keep up; `detail` says why.
     """
     try:
         await parts.db.ping()

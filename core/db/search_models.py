@@ -3,7 +3,7 @@
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import BigInteger, ForeignKey, Index, Integer, String, text
+from sqlalchemy import BigInteger, ForeignKey, Index, Integer, String, Text, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from core.db.models import Base
@@ -56,8 +56,10 @@ class EntryRow(Base):
     created_at: Mapped[int] = mapped_column(BigInteger)
     # Too long for the trigram index: looked through by every search.
     is_long: Mapped[bool] = mapped_column(default=False)
-    # The newest collection of vectors that has this entry, 0 for none, and its vectors there.
+    # The newest collection of vectors that has this entry, 0 for none; and below, its vectors there.
     embedded_in: Mapped[int] = mapped_column(default=0)
+    # The oldest collection that has it: one of before, if that is to answer again, lacks it.
+    embedded_from: Mapped[int] = mapped_column(default=0, server_default="0")
     pieces: Mapped[int] = mapped_column(default=0)
 
 
@@ -87,7 +89,20 @@ class CollectionRow(Base):
     number: Mapped[int] = mapped_column(_Serial, primary_key=True)
     name: Mapped[str] = mapped_column(String(255), unique=True)
     model: Mapped[str] = mapped_column(String(255))
+    # What was put before the texts; null in rows of a release that did not note it.
+    query_prefix: Mapped[str | None] = mapped_column(Text)
+    passage_prefix: Mapped[str | None] = mapped_column(Text)
     dimension: Mapped[int]
     # One at most answers searches; a newer one is being filled to take its place.
     is_live: Mapped[bool] = mapped_column(default=False)
     created_at: Mapped[datetime]
+
+
+class TextRebuildRow(Base):
+    """The one row that is there while the trigram index is made anew, beside the one that answers."""
+
+    __tablename__ = "search_text_rebuild"
+
+    id: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    # The entry up to which the new one has come.
+    after: Mapped[int] = mapped_column(BigInteger)

@@ -9,11 +9,18 @@ from sqlalchemy.orm import Session
 from core.db.models import now
 from core.db.reading import rows
 from core.db.search_models import CollectionRow, EntryRow
+from core.search.embedding_prefixes import VectorModel, chosen_prefixes
 from core.search.vectors import Collection
 
-_LIVE: Final = select(
-    CollectionRow.number, CollectionRow.name, CollectionRow.model, CollectionRow.dimension
-).where(CollectionRow.is_live)
+_COLUMNS: Final = select(
+    CollectionRow.number,
+    CollectionRow.name,
+    CollectionRow.model,
+    CollectionRow.dimension,
+    CollectionRow.query_prefix,
+    CollectionRow.passage_prefix,
+)
+_LIVE: Final = _COLUMNS.where(CollectionRow.is_live)
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +30,11 @@ class NumberedCollection:
     number: int
     collection: Collection
 
+    def can_hold(self, model: VectorModel, dimension: int) -> bool:
+        """Whether this model's vectors may be put beside those that are there."""
+        held = self.collection
+        return held.dimension == dimension and held.model.makes_same_passages_as(model)
+
 
 def live_collection(session: Session) -> NumberedCollection | None:
     """The collection that answers searches."""
@@ -30,15 +42,34 @@ def live_collection(session: Session) -> NumberedCollection | None:
     return _numbered(found[0]) if found else None
 
 
-def target_collection(session: Session, model: str, dimension: int) -> NumberedCollection | None:
-    """The newest collection of this model."""
-    row = session.scalars(
-        select(CollectionRow)
-        .where(CollectionRow.model == model, CollectionRow.dimension == dimension)
-        .order_by(CollectionRow.number.desc())
-        .limit(1)
-    ).one_or_none()
-    return _numbered(row) if row is not None else None
+def newest_collection(session: Session) -> NumberedCollection | None:
+    """The collection that was added last."""
+    found = session.execute(_COLUMNS.order_by(CollectionRow.number.desc()).limit(1)).one_or_none()
+    return _numbered(found) if found is not None else None
+
+
+def target_collection(session: Session, model: VectorModel, dimension: int) -> NumberedCollection | None:
+    """The collection for this model's vectors: the newest, or the one that answers; None if neither is."""
+    for found in (newest_collection(session), live_collection(session)):
+        if found is not None and found.can_hold(model, dimension):
+            return found
+    return None
+
+
+def adopt(session: Session, model: VectorModel) -> None:
+    """Take vectors from before prefixes were noted for the model's; and note its query prefix of today."""
+    of_model = update(CollectionRow).where(CollectionRow.model == model.name)
+    quietly = {"synchronize_session": False}
+    session.execute(
+        of_model.where(CollectionRow.passage_prefix.is_(None)).values(passage_prefix=model.prefixes.passage),
+        execution_options=quietly,
+    )
+    session.execute(
+        of_model.where(CollectionRow.passage_prefix == model.prefixes.passage).values(
+            query_prefix=model.prefixes.query
+        ),
+        execution_options=quietly,
+    )
 
 
 def is_empty(session: Session, number: int) -> bool:
@@ -50,28 +81,44 @@ def add_collection(session: Session, collection: Collection) -> NumberedCollecti
     """Note a collection, which every entry is to be put into; it answers searches if no other does."""
     row = CollectionRow(
         name=collection.name,
-        model=collection.model,
+        model=collection.model.name,
+        query_prefix=collection.model.prefixes.query,
+        passage_prefix=collection.model.prefixes.passage,
         dimension=collection.dimension,
         is_live=live_collection(session) is None,
         created_at=now(),
     )
     session.add(row)
     session.flush()
-    return _numbered(row)
+    return NumberedCollection(row.number, collection)
+
+
+def return_to(session: Session, number: int) -> None:
+    """Have all entries in the collection with this number, though some came when a newer one was filled."""
+    session.execute(
+        update(EntryRow)
+        .where(EntryRow.embedded_in > number, EntryRow.embedded_from > number)
+        .values(embedded_in=0)
+        .execution_options(synchronize_session=False)
+    )
 
 
 def replace_lost(session: Session, lost: NumberedCollection, collection: Collection) -> NumberedCollection:
     """Note a collection in place of one whose vectors are gone, for searches as well."""
-    session.execute(
-        update(CollectionRow)
-        .where(CollectionRow.number == lost.number)
-        .values(is_live=False)
-        .execution_options(synchronize_session=False)
-    )
+    _answer_no_more(session, lost.number)
     # Added before the other is deleted: its number must be a higher one.
     added = add_collection(session, collection)
     session.execute(delete(CollectionRow).where(CollectionRow.number == lost.number))
     return added
+
+
+def give_up_lost(session: Session, lost: NumberedCollection) -> None:
+    """Forget a collection whose vectors are gone; the newest that there is answers in its place."""
+    _answer_no_more(session, lost.number)
+    session.execute(delete(CollectionRow).where(CollectionRow.number == lost.number))
+    newest = newest_collection(session)
+    if newest is not None and live_collection(session) is None:
+        _answer(session, newest.number)
 
 
 def take_over(session: Session, number: int) -> list[Collection] | None:
@@ -81,18 +128,31 @@ def take_over(session: Session, number: int) -> list[Collection] | None:
     """
     if session.scalar(select(exists(select(EntryRow.id).where(EntryRow.embedded_in < number)))):
         return None
-    older = session.scalars(select(CollectionRow).where(CollectionRow.number < number)).all()
-    for row in older:
-        session.delete(row)
-    session.flush()
+    older = [_numbered(row) for row in session.execute(_COLUMNS.where(CollectionRow.number < number))]
+    session.execute(delete(CollectionRow).where(CollectionRow.number < number))
+    _answer(session, number)
+    return [each.collection for each in older]
+
+
+def _answer(session: Session, number: int) -> None:
     session.execute(
         update(CollectionRow)
         .where(CollectionRow.number == number)
         .values(is_live=True)
         .execution_options(synchronize_session=False)
     )
-    return [_numbered(row).collection for row in older]
 
 
-def _numbered(row: CollectionRow | Row[Any]) -> NumberedCollection:
-    return NumberedCollection(row.number, Collection(row.name, row.model, row.dimension))
+def _answer_no_more(session: Session, number: int) -> None:
+    session.execute(
+        update(CollectionRow)
+        .where(CollectionRow.number == number)
+        .values(is_live=False)
+        .execution_options(synchronize_session=False)
+    )
+
+
+def _numbered(row: Row[*tuple[Any, ...]]) -> NumberedCollection:
+    number, name, model, dimension, query, passage = row
+    vectors = VectorModel(model, chosen_prefixes(model, query, passage))
+    return NumberedCollection(number, Collection(name, vectors, dimension))

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from core.logs import get_logger
 from core.search.embedding_errors import BatchRefused, EmbeddingUnavailable, PassagesRefused, QueryRefused
-from core.search.embedding_prefixes import Prefixes
+from core.search.embedding_prefixes import Prefixes, VectorModel
 from core.search.pieces import MOST_CHARACTERS_PER_TOKEN, beginning, estimated_tokens
 
 QUERIES_KEPT = 256
@@ -73,6 +73,10 @@ class BatchingEmbedder:
     @property
     def model(self) -> str:
         return self._model
+
+    @property
+    def vector_model(self) -> VectorModel:
+        return VectorModel(self._model, self.prefixes)
 
     @property
     def piece_tokens(self) -> int:

@@ -15,6 +15,18 @@ class Prefixes:
     passage: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class VectorModel:
+    """A model, and what is put before the texts that it is given."""
+
+    name: str
+    prefixes: Prefixes = Prefixes()
+
+    def makes_same_passages_as(self, other: "VectorModel") -> bool:
+        """Whether the vectors of passages are the same; queries are embedded when they are asked."""
+        return (self.name, self.prefixes.passage) == (other.name, other.prefixes.passage)
+
+
 # The first pattern found in a model's name counts: special ones stand before their families.
 _FAMILIES = tuple(
     (re.compile(rf"(?<![a-z0-9]){pattern}", re.IGNORECASE), prefixes)
@@ -35,6 +47,12 @@ _FAMILIES = tuple(
         (r"embeddinggemma", Prefixes("task: search result | query: ", "title: none | text: ")),
     )
 )
+
+
+def chosen_prefixes(model: str, query: str | None, passage: str | None) -> Prefixes:
+    """These, or those of the model's family where there is none."""
+    known = known_prefixes(model)
+    return Prefixes(known.query if query is None else query, known.passage if passage is None else passage)
 
 
 def known_prefixes(model: str) -> Prefixes:

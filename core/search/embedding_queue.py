@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import delete, func, select, update
+from sqlalchemy import case, delete, func, select, update
 from sqlalchemy.orm import Session
 
 from core.db.models import MessageRow, ThreadRow
@@ -19,10 +19,11 @@ MOST_DISCARDED = 500
 
 @dataclass(frozen=True, slots=True)
 class Waiting:
-    """An entry without vectors in a collection."""
+    """An entry without vectors in a collection; `pieces` it has in the one before, 0 if it is in none."""
 
     entry_id: int
     text: str
+    pieces: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +38,15 @@ def waiting_entries(session: Session, number: int) -> list[Waiting]:
     """Entries that are not in the collection with this number: the newest of the new ones come first."""
     text = func.substr(MessageRow.text, 1, LONGEST_EMBEDDED)
     query = (
-        select(EntryRow.id, EntryRow.message_id, text, ThreadRow.title, ThreadRow.summary)
+        select(
+            EntryRow.id,
+            EntryRow.embedded_in,
+            EntryRow.pieces,
+            EntryRow.message_id,
+            text,
+            ThreadRow.title,
+            ThreadRow.summary,
+        )
         .join(ThreadRow, ThreadRow.id == EntryRow.thread_id)
         .outerjoin(MessageRow, MessageRow.id == EntryRow.message_id)
         .limit(MOST_TEXTS)
@@ -47,19 +56,23 @@ def waiting_entries(session: Session, number: int) -> list[Waiting]:
     old = query.where(EntryRow.embedded_in > 0, EntryRow.embedded_in < number)
     rows = session.execute(new).all() or session.execute(old).all()
     return [
-        Waiting(id_, beginning if message_id else thread_text(title, summary))
-        for id_, message_id, beginning, title, summary in rows
+        Waiting(id_, beginning if message_id else thread_text(title, summary), pieces if embedded_in else 0)
+        for id_, embedded_in, pieces, message_id, beginning, title, summary in rows
     ]
 
 
-def mark_embedded(session: Session, number: int, pieces: dict[int, int]) -> list[int]:
-    """Note that these entries are in the collection, with so many pieces each; those that are gone."""
+def mark_embedded(session: Session, number: int, pieces: dict[int, int], first: int) -> list[int]:
+    """Note that these entries are in the collection, with so many pieces each; those that are gone.
+
+    What was in none is in all from that with the number `first` on.
+    """
+    since = case((EntryRow.embedded_in == 0, first), else_=EntryRow.embedded_from)
     there = set(session.scalars(select(EntryRow.id).where(EntryRow.id.in_(list(pieces))).with_for_update()))
     for entry_id in sorted(there):
         session.execute(
             update(EntryRow)
             .where(EntryRow.id == entry_id)
-            .values(embedded_in=number, pieces=pieces[entry_id])
+            .values(embedded_in=number, embedded_from=since, pieces=pieces[entry_id])
             .execution_options(synchronize_session=False)
         )
     return [entry_id for entry_id in pieces if entry_id not in there]

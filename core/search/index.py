@@ -6,8 +6,9 @@ from dataclasses import dataclass
 
 from core.db.session import Database
 from core.search.collections import NumberedCollection
-from core.search.embedding import Embedder, new_embedder
+from core.search.embedding import Embedder, Embedders
 from core.search.embedding_loop import EmbeddingLoop
+from core.search.embedding_prefixes import VectorModel
 from core.search.indexer import Indexer
 from core.search.noise import Noise
 from core.search.scopes import ScopeCache
@@ -28,13 +29,11 @@ class SearchIndex:
     """What searches ask. It goes without a model, or without vectors, and says so."""
 
     def __init__(self, settings: Settings, db: Database, signals: Signals) -> None:
-        self.embedder: Embedder = new_embedder(settings)
-        self._settings = settings
-        # Of the model of before, while its vectors still answer searches.
-        self._earlier: Embedder | None = None
+        self._embedders = Embedders(settings)
+        self.embedder: Embedder = self._embedders.current
         self.vectors = VectorStore(settings)
         self.scopes = ScopeCache(self.vectors, settings.search_cache_bytes)
-        self._embedding = EmbeddingLoop(db, self.embedder, self.vectors)
+        self._embedding = EmbeddingLoop(db, self._embedders, self.vectors)
         self._indexer = Indexer(db, signals, self._embedding)
         self._is_enabled = settings.search_enabled
         self._task: asyncio.Task[None] | None = None
@@ -52,9 +51,7 @@ class SearchIndex:
             self._task.cancel()
             with suppress(asyncio.CancelledError):
                 await self._task
-        await self.embedder.close()
-        if self._earlier is not None:
-            await self._earlier.close()
+        await self._embedders.close()
         await self.vectors.close()
 
     async def replace(self, lost: NumberedCollection) -> None:
@@ -62,17 +59,14 @@ class SearchIndex:
         await self._embedding.replace(lost)
         self._indexer.look_again()
 
-    def embedder_of(self, model: str) -> Embedder:
+    def embedder_of(self, model: VectorModel) -> Embedder:
         """What embeds a query for the vectors of this model: of the one that is set, or of the one before."""
-        if model == self.embedder.model:
-            return self.embedder
-        if self._earlier is None or self._earlier.model != model:
-            self._earlier = new_embedder(self._settings.model_copy(update={"embedding_model_name": model}))
-        return self._earlier
+        return self._embedders.of(model)
 
-    def noise_of(self, model: str) -> Noise | None:
+    def noise_of(self, model: VectorModel) -> Noise | None:
         """What the model finds in texts that have nothing in common; None while that is not known."""
-        return self._embedding.noise if model == self.embedder.model else None
+        is_set = model.makes_same_passages_as(self.embedder.vector_model)
+        return self._embedding.noise if is_set else None
 
     @property
     def health(self) -> SearchHealth:

@@ -1,13 +1,13 @@
-"""`gwp-chat reindex`: all vectors anew, beside those that answer searches, which they then replace.
+"""`gwp-chat reindex`: the index anew, beside the one that answers searches, which it then replaces.
 
-The server fills the new collection if one is running; else this process does. All that is remembered is
-in the database, so it may be stopped and started again at any time.
+The server does the work if one is running; else this process does. All that is remembered is in the
+database, so it may be stopped and started again at any time.
 """
 
 import asyncio
 import sys
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import ExitStack, asynccontextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime
 
@@ -16,12 +16,17 @@ from sqlalchemy.orm import Session
 
 from core.db.migrate import migrate
 from core.db.models import MessageRow, ThreadRow
-from core.db.search_models import CollectionRow, EntryRow
+from core.db.search_models import EntryRow
 from core.db.session import Database
+from core.db.sole import sole_server
 from core.errors import SettingsError
-from core.search.collections import add_collection
+from core.search.collections import add_collection, adopt, live_collection, newest_collection
+from core.search.embedding import vector_model
+from core.search.embedding_prefixes import VectorModel
 from core.search.entries import microseconds
 from core.search.index import SearchIndex
+from core.search.text_rebuild import begin_rebuild, is_rebuilding
+from core.search.trigrams import rebuilt_until
 from core.search.vectors import Collection, DirectoryTaken
 from core.settings import Settings, load_settings
 from core.signals import Signals
@@ -31,7 +36,10 @@ _LOOK_SECONDS = 0.2
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """How many texts are indexed, of how many; `trouble` is why it does not go on, if it does not."""
+    """How much is done, of how much; `trouble` is why it does not go on, if it does not.
+
+    Each text counts twice if all is made anew: for its trigrams, and for its vectors.
+    """
 
     done: int
     total: int
@@ -42,7 +50,7 @@ class Progress:
 async def reindex(
     settings: Settings, told: Callable[[Progress], None], since: datetime | None = None
 ) -> None:
-    """Embed everything anew, or what was written `since`, telling how far it is; return once that is done.
+    """Index everything anew, or embed what was written `since`; tell how far it is, and return at the end.
 
     Raises `SettingsError` if there is nothing to do it with, as where a server works with another model.
     """
@@ -52,16 +60,19 @@ async def reindex(
     signals = Signals()
     db = Database(settings.database_url, signals)
     try:
-        model = settings.embedding_model_name
+        model = vector_model(settings)
         async with _at_work(settings, db, signals) as index:
-            if index is None and await db.read(_live_model) not in (model, None):
+            if index is not None:
+                await db.write(lambda session: adopt(session, model))
+            elif not await db.read(lambda session: _may_be_served(session, model)):
                 raise SettingsError(
-                    f"A server is running with another model; stop it first, or start it with "
-                    f"CHAT_EMBEDDING_MODEL_NAME={model}: then it does this by itself"
+                    "A server is running with another model, or another prefix of passages; stop it first, "
+                    f"or start it with CHAT_EMBEDDING_MODEL_NAME={model.name} and the prefix that is set "
+                    "here: then it does this by itself"
                 )
             await db.write(lambda session: _begin(session, model, since))
             while True:
-                progress = await db.read(lambda session: _progress(session, model))
+                progress = await db.read(lambda session: _progress(session, model, since))
                 told(replace(progress, trouble=index.health.trouble if index is not None else None))
                 if progress.is_complete:
                     return
@@ -72,29 +83,38 @@ async def reindex(
 
 @asynccontextmanager
 async def _at_work(settings: Settings, db: Database, signals: Signals) -> AsyncIterator[SearchIndex | None]:
-    """An index of this process that is at work; None if a server has it, and does the work."""
+    """An index of this process that is at work; None if a server does the work."""
     index = SearchIndex(settings, db, signals)
-    try:
+    with ExitStack() as stack:
         try:
-            await index.start()
-        except DirectoryTaken:
-            yield None
-        else:
-            yield index
-    finally:
-        await index.close()
+            is_at_work = await _begin_work(index, settings, stack)
+            yield index if is_at_work else None
+        finally:
+            await index.close()
 
 
-def _live_model(session: Session) -> str | None:
-    return session.scalar(select(CollectionRow.model).where(CollectionRow.is_live))
+async def _begin_work(index: SearchIndex, settings: Settings, stack: ExitStack) -> bool:
+    """Whether this index works now, rather than that of a server."""
+    if settings.chroma_url is not None:  # whoever wants may use that, so the database is asked who works
+        try:
+            stack.enter_context(sole_server(settings.database_url))
+        except SettingsError:
+            return False
+    try:
+        await index.start()
+    except DirectoryTaken:
+        return False
+    return True
 
 
-def _newest(session: Session) -> CollectionRow | None:
-    return session.scalars(select(CollectionRow).order_by(CollectionRow.number.desc()).limit(1)).one_or_none()
+def _may_be_served(session: Session, model: VectorModel) -> bool:
+    """Whether a server that runs may be one that has this model."""
+    newest = newest_collection(session)
+    return newest is None or newest.collection.model.makes_same_passages_as(model)
 
 
-def _begin(session: Session, model: str, since: datetime | None) -> None:
-    """Have texts embedded anew: those since then in place, or all of them into a new collection."""
+def _begin(session: Session, model: VectorModel, since: datetime | None) -> None:
+    """Have the texts since then embedded anew in place; or new trigrams and a new collection for all."""
     if since is not None:
         session.execute(
             update(EntryRow)
@@ -103,24 +123,29 @@ def _begin(session: Session, model: str, since: datetime | None) -> None:
             .execution_options(synchronize_session=False)
         )
         return
-    newest = _newest(session)
+    begin_rebuild(session)
+    newest, live = newest_collection(session), live_collection(session)
     # One that is being filled is gone on with; that of a model which is new, the indexer makes by itself.
-    if newest is not None and newest.is_live and newest.model == model:
-        add_collection(session, Collection.new(model, newest.dimension))
+    if newest is not None and newest == live and newest.collection.model.makes_same_passages_as(model):
+        add_collection(session, Collection.new(model, newest.collection.dimension))
 
 
-def _progress(session: Session, model: str) -> Progress:
-    newest = _newest(session)
-    number = newest.number if newest is not None and newest.model == model else sys.maxsize
+def _progress(session: Session, model: VectorModel, since: datetime | None) -> Progress:
+    newest, live = newest_collection(session), live_collection(session)
+    is_ours = newest is not None and newest.collection.model.makes_same_passages_as(model)
+    number = newest.number if newest is not None and is_ours else sys.maxsize
     unindexed = sum(
         session.scalar(select(func.count()).select_from(table).where(table.entry_id.is_(None))) or 0
         for table in (MessageRow, ThreadRow)
     )
     total = session.scalar(select(func.count()).select_from(EntryRow)) or 0
     done = session.scalar(select(func.count()).where(EntryRow.embedded_in >= number)) or 0
-    is_live = newest is not None and newest.is_live and newest.model == model
-    is_complete = is_live and done == total and not unindexed
-    return Progress(done, total + unindexed, is_complete)
+    is_complete = is_ours and newest == live and done == total and not unindexed
+    if since is not None:
+        return Progress(done, total + unindexed, is_complete)
+    after = rebuilt_until(session)
+    made = total if after is None else session.scalar(select(func.count()).where(EntryRow.id <= after)) or 0
+    return Progress(done + made, 2 * total + unindexed, is_complete and not is_rebuilding(session))
 
 
 def main() -> None:

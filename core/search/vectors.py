@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from core.errors import SettingsError, Unavailable
 from core.logs import get_logger
 from core.search.chroma_process import ChromaFailed, ChromaProcess
+from core.search.embedding_prefixes import VectorModel
 from core.settings import Settings
 
 _logger = get_logger(__name__)
@@ -61,19 +62,19 @@ class VectorsMissing(VectorStoreUnavailable):
 
 @dataclass(frozen=True, slots=True)
 class Collection:
-    """The vectors that one model made; those of another model never mix with them."""
+    """The vectors that one model made; those of another one, or of another prefix, never mix with them."""
 
     name: str
-    model: str
+    model: VectorModel
     dimension: int
 
     @classmethod
-    def new(cls, model: str, dimension: int) -> Self:
+    def new(cls, model: VectorModel, dimension: int) -> Self:
         """One that nobody else has, be it on a Chroma server that is shared, or of the same model.
 
         Its name keeps to Chroma's rules: at most 63 of `a-z0-9-`.
         """
-        slug = re.sub(r"[^a-z0-9]+", "-", model.lower())[:36].strip("-") or "model"
+        slug = re.sub(r"[^a-z0-9]+", "-", model.name.lower())[:36].strip("-") or "model"
         return cls(f"{slug}-{dimension}-{secrets.token_hex(6)}", model, dimension)
 
 
@@ -137,7 +138,7 @@ class VectorStore:
 
     async def create(self, collection: Collection) -> None:
         """Make the collection if it is not there."""
-        await self._ask("create", collection.name, collection.model, collection.dimension, SAVED_AFTER)
+        await self._ask("create", collection.name, collection.model.name, collection.dimension, SAVED_AFTER)
 
     async def drop(self, collection: Collection) -> None:
         """Remove a collection and its vectors; one that is not there is no error."""

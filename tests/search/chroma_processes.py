@@ -63,13 +63,14 @@ class ChromaServer:
 WRITER = """
 import asyncio, sys
 import numpy as np
+from core.search.embedding_prefixes import VectorModel
 from core.search.vectors import Collection, PieceIds, VectorStore
 from core.settings import Settings
 
 async def write():
     store = VectorStore(Settings(_env_file=None, chroma_persist_directory=sys.argv[1]))
     await store.open()
-    collection = Collection("killed", "killed", 16)
+    collection = Collection("killed", VectorModel("killed"), 16)
     await store.create(collection)
     for start in range(0, 64000, 64):
         ids = np.arange(start, start + 64)

@@ -32,10 +32,11 @@ def vector(text: str) -> list[float]:
 
 
 class EmbeddingApi:
-    """Answers `/v1/embeddings` on a port of its own, or refuses while `is_down`."""
+    """Answers `/v1/embeddings` on a port of its own; is busy while `is_down`, and with some texts."""
 
     def __init__(self) -> None:
         self.is_down = False
+        self.busy_with: str | None = None
         self.texts: list[str] = []
         api = self
 
@@ -60,7 +61,7 @@ class EmbeddingApi:
         self.url = f"http://127.0.0.1:{self._server.server_address[1]}/v1"
 
     def answer(self, texts: list[str]) -> tuple[int, dict[str, Any]]:
-        if self.is_down:
+        if self.is_down or (self.busy_with is not None and any(self.busy_with in text for text in texts)):
             return 503, {"error": {"message": "down"}}
         return 200, {"data": [{"index": n, "embedding": vector(text)} for n, text in enumerate(texts)]}
 

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from core.search.embedding import new_embedder
+from core.search.embedding import Embedders, new_embedder
 from core.search.embedding_api import ApiBackend
 from core.search.embedding_batches import QUERIES_KEPT, BatchingEmbedder, Vectors, cleaned
 from core.search.embedding_errors import (
@@ -17,7 +17,7 @@ from core.search.embedding_errors import (
     QueryRefused,
 )
 from core.search.embedding_local import LocalBackend
-from core.search.embedding_prefixes import Prefixes, known_prefixes
+from core.search.embedding_prefixes import Prefixes, VectorModel, known_prefixes
 from core.settings import Settings
 
 NO_PREFIXES = Prefixes()
@@ -280,3 +280,20 @@ async def test_an_api_is_asked_if_one_is_set(base: str | None, kind: type) -> No
     assert isinstance(made, BatchingEmbedder)
     assert isinstance(made.backend, kind)
     await made.close()
+
+
+async def test_the_model_of_before_is_loaded_once_for_all_its_prefixes() -> None:
+    embedders = Embedders(settings(embedding_model_name="some/model", embedding_passage_prefix="new "))
+    of = embedders.of
+    assert of(VectorModel("some/model", Prefixes("another question ", "new "))) is embedders.current
+    earlier = of(VectorModel("some/model", Prefixes("ask ", "old ")))
+    assert isinstance(earlier, BatchingEmbedder)
+    assert isinstance(embedders.current, BatchingEmbedder)
+    assert earlier.prefixes == Prefixes("ask ", "old ")
+    assert earlier.backend is embedders.current.backend
+    assert of(VectorModel("some/model", Prefixes("ask ", "old "))) is earlier
+    other = of(VectorModel("another/model", Prefixes("ask ", "new ")))
+    assert isinstance(other, BatchingEmbedder)
+    assert (other.model, other.prefixes) == ("another/model", Prefixes("ask ", "new "))
+    assert other.backend is not embedders.current.backend
+    await embedders.close()

@@ -85,11 +85,40 @@ def test_readiness_tells_of_a_model_that_is_away(user: Client, embeddings: Embed
     assert ready.json()["detail"]
 
 
+@pytest.mark.parametrize("broken", ["INSERT", "UPDATE OF embedded_in"], ids=["texts", "vectors"])
+def test_an_internal_fault_is_told_logged_and_got_over(
+    server: ServerProcess, user: Client, broken: str
+) -> None:
+    wait_until_indexed(user)
+    execute(
+        server,
+        f"CREATE TRIGGER broken BEFORE {broken} ON search_entries BEGIN SELECT raise(abort, 'broken'); END",
+    )
+    add_thread(user, "pets", "my hound sleeps")
+    poll(lambda: not status(user)["healthy"], "told", PATIENCE_SECONDS)
+    ready = user.get("/health/ready")
+    assert (ready.status_code, ready.json()["status"]) == (200, "degraded")
+    assert "internal error" in ready.json()["detail"]
+    logged = server.wait_for_log(event="internal error in the search index")
+    assert "Traceback" in logged["exception"]
+    assert "IntegrityError" in logged["exception"]
+    execute(server, "DROP TRIGGER broken")
+    wait_until_indexed(user)
+    assert titles(user, "dog", "SEMANTIC") == ["pets"]
+    poll(lambda: user.get("/health/ready").json() == {"status": "ok"}, "ready", PATIENCE_SECONDS)
+    assert status(user)["healthy"]
+
+
+def execute(server: ServerProcess, statement: str) -> None:
+    """Change the database past the server."""
+    with closing(sqlite3.connect(server.directory / "app.db", timeout=10)) as database, database:
+        database.execute(statement)
+
+
 def test_rows_that_were_written_past_the_server_are_noticed(server: ServerProcess, user: Client) -> None:
     thread_id = add_thread(user, "pets", "my hound sleeps")
     wait_until_indexed(user)
-    with closing(sqlite3.connect(server.directory / "app.db", timeout=10)) as database, database:
-        database.execute("UPDATE messages SET text = 'an inn by the sea', entry_id = NULL")
+    execute(server, "UPDATE messages SET text = 'an inn by the sea', entry_id = NULL")
     assert [message["text"] for message in user.messages(thread_id)] == ["an inn by the sea"] * 2
     poll(lambda: titles(user, "hotel", "SEMANTIC") == ["pets"], "noticed", PATIENCE_SECONDS)
 

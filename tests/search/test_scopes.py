@@ -9,6 +9,7 @@ import pytest_asyncio
 from numpy.typing import NDArray
 
 from core.search import scopes, scoring
+from core.search.embedding_prefixes import VectorModel
 from core.search.scope_rows import EntryArrays
 from core.search.scopes import ScopeCache
 from core.search.scoring import Scored
@@ -96,7 +97,7 @@ async def store(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Vecto
 
 @pytest_asyncio.fixture(loop_scope="module")
 async def collection(store: VectorStore, request: pytest.FixtureRequest) -> Collection:
-    made = Collection.new(request.node.name, DIMENSION)
+    made = Collection.new(VectorModel(request.node.name), DIMENSION)
     await store.create(made)
     return made
 

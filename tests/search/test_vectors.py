@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from core.errors import SettingsError
 from core.search.chroma_copies import index_names
+from core.search.embedding_prefixes import VectorModel
 from core.search.vectors import Collection, PieceIds, VectorsMissing, VectorStore, VectorStoreUnavailable
 from core.settings import Settings
 from tests.search.chroma_processes import ChromaServer, write_until_killed
@@ -89,7 +90,7 @@ async def remote(
 
 async def made(store: VectorStore, model: str, dimension: int) -> Collection:
     """A new collection, which is there."""
-    collection = Collection.new(model, dimension)
+    collection = Collection.new(VectorModel(model), dimension)
     await store.create(collection)
     return collection
 
@@ -152,7 +153,7 @@ async def test_a_collection_is_filled_beside_one_of_the_same_model(inherited: In
 
 @given(st.text(min_size=1), st.integers(1, 99_999))
 async def test_names_of_collections_keep_to_the_rules_of_chroma(model: str, dimension: int) -> None:
-    name = Collection.new(model, dimension).name
+    name = Collection.new(VectorModel(model), dimension).name
     assert re.fullmatch(r"[a-z0-9][a-z0-9-]{1,61}[a-z0-9]", name)
     assert f"-{dimension}-" in name
 
@@ -211,7 +212,7 @@ async def test_wrong_vectors_are_refused_before_any_is_stored(
 ) -> None:
     store = VectorStore(Settings(_env_file=None, chroma_persist_directory=tmp_path))
     with pytest.raises(ValueError, match="3 finite vectors"):
-        await store.add(Collection("name", "model", DIMENSION), pieces(range(3)), wrong)
+        await store.add(Collection("name", VectorModel("model"), DIMENSION), pieces(range(3)), wrong)
 
 
 async def test_a_kill_while_the_index_is_being_saved_loses_nothing(
@@ -236,7 +237,7 @@ async def test_a_kill_while_the_index_is_being_saved_loses_nothing(
 async def test_a_server_killed_in_the_middle_of_adds_has_all_that_it_was_told_is_stored(
     inherited: Inherited,
 ) -> None:
-    collection = Collection("killed", "killed", DIMENSION)
+    collection = Collection("killed", VectorModel("killed"), DIMENSION)
     ids = np.arange(inherited.told)
     rows, found = await inherited.store.get(collection, PieceIds(ids, (ids % 3).astype(np.int32)))
     assert len(rows) == inherited.told >= 640
