@@ -2,7 +2,7 @@
 
 from collections.abc import Collection, Sequence
 from functools import cache
-from typing import Any
+from typing import Any, Final
 from uuid import UUID
 
 from sqlalchemy import Select, bindparam, select
@@ -26,6 +26,16 @@ from core.runs.store import LONGEST_ERROR_CODE
 
 MOST_TOKENS = 2**31 - 1
 
+_RANGE: Final = (
+    select(*MESSAGE_COLUMNS)
+    .where(
+        MessageRow.thread_id == bindparam("of_thread"),
+        MessageRow.position <= bindparam("high"),
+        MessageRow.position > bindparam("low"),
+    )
+    .order_by(MessageRow.position.desc())
+)
+
 
 async def list_messages(ctx: Context, thread_id: UUID, *, page: int = 1, limit: int = 20) -> Page[Message]:
     """The messages of the caller's thread, newest first; `limit` is cut to 100.
@@ -41,16 +51,8 @@ async def list_messages(ctx: Context, thread_id: UUID, *, page: int = 1, limit: 
         newest = total - (page - 1) * limit
         if newest < 1:
             return Page((), total, page, limit)
-        rows = session.scalars(
-            select(MessageRow)
-            .where(
-                MessageRow.thread_id == thread_id,
-                MessageRow.position <= newest,
-                MessageRow.position > newest - limit,
-            )
-            .order_by(MessageRow.position.desc())
-        ).all()
-        return Page(with_attachments(session, rows), total, page, limit)
+        found = rows(session, _RANGE, {"of_thread": thread_id, "high": newest, "low": newest - limit})
+        return Page(with_attachments(session, found), total, page, limit)
 
     return await ctx.db.read(work)
 

@@ -101,15 +101,25 @@ async def list_threads(
         offset = (page - 1) * limit
         if offset >= total:
             return Page((), total, page, limit)
-        query = select(ThreadRow).where(ThreadRow.owner_id == user.id)
-        if not include_deleted:
-            query = query.where(ThreadRow.is_listed)
-        if user.allowed_products or user.allowed_agents:
-            query = query.where(ThreadRow.scope_id.in_([scope.id for scope in scopes]))
-        query = query.order_by(ThreadRow.created_at.desc(), ThreadRow.id.desc()).offset(offset).limit(limit)
-        return Page(tuple(map(to_thread, session.scalars(query))), total, page, limit)
+        is_restricted = bool(user.allowed_products or user.allowed_agents)
+        values: dict[str, Any] = {"caller_id": user.id, "offset": offset, "limit": limit}
+        if is_restricted:
+            values["caller_scopes"] = [scope.id for scope in scopes]
+        query = _page(include_deleted=include_deleted, is_restricted=is_restricted)
+        return Page(tuple(map(to_thread, rows(session, query, values))), total, page, limit)
 
     return await ctx.db.read(work)
+
+
+@cache
+def _page(*, include_deleted: bool, is_restricted: bool) -> Select[*tuple[Any, ...]]:
+    query = select(*THREAD_COLUMNS).where(ThreadRow.owner_id == bindparam("caller_id"))
+    if not include_deleted:
+        query = query.where(ThreadRow.is_listed)
+    if is_restricted:
+        query = query.where(ThreadRow.scope_id.in_(bindparam("caller_scopes", expanding=True)))
+    newest_first = query.order_by(ThreadRow.created_at.desc(), ThreadRow.id.desc())
+    return newest_first.offset(bindparam("offset")).limit(bindparam("limit"))
 
 
 async def slice_threads(
