@@ -5,11 +5,12 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, bindparam, select, true
+from sqlalchemy import ColumnElement, Row, bindparam, select, true
 from sqlalchemy.orm import Session
 
 from core.auth.permissions import Scope, scope_of
 from core.db.models import MessageRow, ScopeRow, ThreadRow
+from core.db.reading import rows
 from core.db.records import User
 from core.db.threads import scope_row
 from core.errors import InvalidInput, MessageNotFound, ThreadNotFound
@@ -23,6 +24,9 @@ _OWN: Final = select(ThreadRow).where(
     ThreadRow.id == bindparam("thread_id"), ThreadRow.owner_id == bindparam("caller_id")
 )
 _OWN_LOCKED: Final = _OWN.with_for_update()
+_SCOPES: Final = select(
+    ScopeRow.id, ScopeRow.products, ScopeRow.agents, ScopeRow.thread_count, ScopeRow.listed_count
+).where(ScopeRow.owner_id == bindparam("caller_id"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +72,7 @@ def message_of(session: Session, thread_id: UUID, message_id: UUID) -> MessageRo
     return row
 
 
-def scope_value(row: ScopeRow) -> Scope:
+def scope_value(row: ScopeRow | Row[Any]) -> Scope:
     """The scope in `row`."""
     return Scope(tuple(row.products), tuple(row.agents))
 
@@ -101,10 +105,10 @@ def allowed(session: Session, user: User) -> list[ColumnElement[bool]]:
     return [ThreadRow.scope_id.in_([scope.id for scope in allowed_scopes(session, user)])]
 
 
-def allowed_scopes(session: Session, user: User) -> list[ScopeRow]:
-    """The scopes of the caller's threads that the caller may see."""
-    rows = session.scalars(select(ScopeRow).where(ScopeRow.owner_id == user.id))
-    return [row for row in rows if scope_value(row).allows(user)]
+def allowed_scopes(session: Session, user: User) -> list[Row[Any]]:
+    """The scopes of the caller's threads that the caller may see, as rows of `ScopeRow`'s columns."""
+    found = rows(session, _SCOPES, {"caller_id": user.id})
+    return [row for row in found if scope_value(row).allows(user)]
 
 
 def check_json(field: str, value: dict[str, Any] | None) -> None:

@@ -7,7 +7,7 @@ from functools import cache
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Select, bindparam, select
+from sqlalchemy import Row, Select, bindparam, select
 from sqlalchemy.orm import Session
 
 from core.context import Context
@@ -16,7 +16,7 @@ from core.db.indexing import text_changed
 from core.db.keyset import Order, Slice, Window, read_slice
 from core.db.mapping import THREAD_COLUMNS, to_thread
 from core.db.messages import with_attachments
-from core.db.models import MessageRow, ScopeRow, ThreadRow, now
+from core.db.models import MessageRow, ThreadRow, now
 from core.db.reading import rows
 from core.db.records import Message, Page, Thread, User
 from core.db.threads import add_thread, move_thread, relist
@@ -221,7 +221,7 @@ async def delete_thread(ctx: Context, thread_id: UUID) -> None:
     await update_thread(ctx, thread_id, is_deleted=True)
 
 
-def _total(scopes: list[ScopeRow], *, include_deleted: bool) -> int:
+def _total(scopes: list[Row[Any]], *, include_deleted: bool) -> int:
     return sum(scope.thread_count if include_deleted else scope.listed_count for scope in scopes)
 
 
