@@ -19,7 +19,7 @@ from core.plain import DEEPEST_JSON, is_too_deep
 # Said so that no index serves it: SQLite would rather read all threads of the owner than twenty by id.
 _IS_OWN: Final = (ThreadRow.owner_id == bindparam("caller_id")).is_(true())
 _VISIBLE: Final = (_IS_OWN, ThreadRow.is_deleted.is_(False))
-_IS_ALLOWED: Final = ThreadRow.scope_id.in_(bindparam("caller_scopes", expanding=True))
+IS_ALLOWED: Final = ThreadRow.scope_id.in_(bindparam("caller_scopes", expanding=True))
 _OWN: Final = select(ThreadRow).where(
     ThreadRow.id == bindparam("thread_id"), ThreadRow.owner_id == bindparam("caller_id")
 )
@@ -95,7 +95,7 @@ def visible(session: Session, user: User) -> Visible:
 
 def visible_conditions(*, is_restricted: bool) -> tuple[ColumnElement[bool], ...]:
     """The conditions of `Visible`, for statements that are made once."""
-    return (*_VISIBLE, _IS_ALLOWED) if is_restricted else _VISIBLE
+    return (*_VISIBLE, IS_ALLOWED) if is_restricted else _VISIBLE
 
 
 def allowed(session: Session, user: User) -> list[ColumnElement[bool]]:

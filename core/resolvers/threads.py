@@ -22,6 +22,7 @@ from core.db.records import Message, Page, Thread, User
 from core.db.threads import add_thread, move_thread, relist
 from core.plain import storable
 from core.resolvers.access import (
+    IS_ALLOWED,
     allowed,
     allowed_scopes,
     check_json,
@@ -117,7 +118,7 @@ def _page(*, include_deleted: bool, is_restricted: bool) -> Select[*tuple[Any, .
     if not include_deleted:
         query = query.where(ThreadRow.is_listed)
     if is_restricted:
-        query = query.where(ThreadRow.scope_id.in_(bindparam("caller_scopes", expanding=True)))
+        query = query.where(IS_ALLOWED)
     newest_first = query.order_by(ThreadRow.created_at.desc(), ThreadRow.id.desc())
     return newest_first.offset(bindparam("offset")).limit(bindparam("limit"))
 

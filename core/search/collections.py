@@ -105,7 +105,7 @@ def return_to(session: Session, number: int) -> None:
 
 def replace_lost(session: Session, lost: NumberedCollection, collection: Collection) -> NumberedCollection:
     """Note a collection in place of one whose vectors are gone, for searches as well."""
-    _answer_no_more(session, lost.number)
+    _let_answer(session, lost.number, is_live=False)
     # Added before the other is deleted: its number must be a higher one.
     added = add_collection(session, collection)
     session.execute(delete(CollectionRow).where(CollectionRow.number == lost.number))
@@ -114,11 +114,11 @@ def replace_lost(session: Session, lost: NumberedCollection, collection: Collect
 
 def give_up_lost(session: Session, lost: NumberedCollection) -> None:
     """Forget a collection whose vectors are gone; the newest that there is answers in its place."""
-    _answer_no_more(session, lost.number)
+    _let_answer(session, lost.number, is_live=False)
     session.execute(delete(CollectionRow).where(CollectionRow.number == lost.number))
     newest = newest_collection(session)
     if newest is not None and live_collection(session) is None:
-        _answer(session, newest.number)
+        _let_answer(session, newest.number, is_live=True)
 
 
 def take_over(session: Session, number: int) -> list[Collection] | None:
@@ -130,24 +130,15 @@ def take_over(session: Session, number: int) -> list[Collection] | None:
         return None
     older = [_numbered(row) for row in session.execute(_COLUMNS.where(CollectionRow.number < number))]
     session.execute(delete(CollectionRow).where(CollectionRow.number < number))
-    _answer(session, number)
+    _let_answer(session, number, is_live=True)
     return [each.collection for each in older]
 
 
-def _answer(session: Session, number: int) -> None:
+def _let_answer(session: Session, number: int, *, is_live: bool) -> None:
     session.execute(
         update(CollectionRow)
         .where(CollectionRow.number == number)
-        .values(is_live=True)
-        .execution_options(synchronize_session=False)
-    )
-
-
-def _answer_no_more(session: Session, number: int) -> None:
-    session.execute(
-        update(CollectionRow)
-        .where(CollectionRow.number == number)
-        .values(is_live=False)
+        .values(is_live=is_live)
         .execution_options(synchronize_session=False)
     )
 

@@ -1,7 +1,6 @@
 """Vectors of another prefix or model never mix; those of before answer until the new ones can."""
 
-import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -19,14 +18,12 @@ from core.db.records import User
 from core.db.search_models import CollectionRow, EntryRow
 from core.resolvers import threads
 from core.resolvers.search import SearchMode, search
-from core.resolvers.search_status import search_status
 from core.search.collections import NumberedCollection, add_collection, live_collection
 from core.search.vectors import Collection, PieceIds, VectorsMissing
 from tests.core.parts import new_caller, open_services
 from tests.search.embeddings import EmbeddingApi
 from tests.search.texts import add_texts
-
-PATIENCE = 30
+from tests.search.waiting import indexed, until
 
 
 @pytest.fixture(autouse=True)
@@ -79,22 +76,6 @@ async def write(ctx: Context, title: str, *texts: str) -> UUID:
     await add_texts(ctx, thread.id, texts)
     await threads.update_thread(ctx, thread.id)  # so that it is noticed at once
     return thread.id
-
-
-async def until(holds: Callable[[], Awaitable[object]]) -> None:
-    """Look again and again until this holds: what is waited for is in the database."""
-    async with asyncio.timeout(PATIENCE):
-        while not await holds():  # noqa: ASYNC110
-            await asyncio.sleep(0.01)
-
-
-async def indexed(ctx: Context) -> None:
-    """Wait until nothing of the caller's waits."""
-
-    async def is_indexed() -> bool:
-        return not (await search_status(ctx)).pending
-
-    await until(is_indexed)
 
 
 async def finds(ctx: Context, query: str, *wanted: str) -> bool:

@@ -1,7 +1,6 @@
 """Searching on both databases: the same hits, for nobody else, whatever else is there."""
 
-import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -15,11 +14,11 @@ from core.errors import InvalidQuery, Unavailable
 from core.resolvers import threads
 from core.resolvers.search import SearchDisabled, SearchMode, search
 from core.resolvers.search_scope import SearchFilter
-from core.resolvers.search_status import search_status
 from tests.core.parts import new_caller, open_services
 from tests.postgresql import migrated
 from tests.search.embeddings import EmbeddingApi
 from tests.search.texts import add_texts
+from tests.search.waiting import indexed, until
 
 MODES = tuple(SearchMode)
 
@@ -50,22 +49,6 @@ async def write(ctx: Context, title: str, *texts: str, **metadata: Any) -> UUID:
     await add_texts(ctx, thread.id, texts)
     await threads.update_thread(ctx, thread.id)  # so that it is noticed at once
     return thread.id
-
-
-async def until(holds: Callable[[], Awaitable[object]]) -> None:
-    """Look again and again until this holds: what is waited for is in the database."""
-    async with asyncio.timeout(30):
-        while not await holds():  # noqa: ASYNC110
-            await asyncio.sleep(0.01)
-
-
-async def indexed(ctx: Context) -> None:
-    """Wait until nothing of the caller's waits."""
-
-    async def is_indexed() -> bool:
-        return not (await search_status(ctx)).pending
-
-    await until(is_indexed)
 
 
 async def found(ctx: Context, query: str, mode: SearchMode, **wanted: Any) -> list[str | None]:
