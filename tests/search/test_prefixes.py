@@ -90,6 +90,13 @@ async def live(ctx: Context) -> NumberedCollection:
     return found
 
 
+async def with_pets(ctx: Context) -> NumberedCollection:
+    """The collection that answers, once a thread about a hound is in it."""
+    await write(ctx, "pets", "my hound sleeps")
+    await indexed(ctx)
+    return await live(ctx)
+
+
 async def another_answers(ctx: Context, before: NumberedCollection) -> None:
     """Wait until another collection answers, which is the only one then."""
 
@@ -118,9 +125,7 @@ async def test_another_passage_prefix_fills_another_collection_while_that_of_bef
     place: Place, embeddings: EmbeddingApi
 ) -> None:
     async with place.served("alpha ") as ctx:
-        await write(ctx, "pets", "my hound sleeps")
-        await indexed(ctx)
-        before = await live(ctx)
+        before = await with_pets(ctx)
     embeddings.busy_with = "beta my hound"
     async with place.served("beta ") as ctx:
         await write(ctx, "travel", "an inn")
@@ -137,9 +142,7 @@ async def test_another_passage_prefix_fills_another_collection_while_that_of_bef
 
 async def test_another_query_prefix_needs_no_new_vectors(place: Place, embeddings: EmbeddingApi) -> None:
     async with place.served("alpha ", "? ") as ctx:
-        await write(ctx, "pets", "my hound sleeps")
-        await indexed(ctx)
-        before = await live(ctx)
+        before = await with_pets(ctx)
     embeddings.texts.clear()
     async with place.served("alpha ", "?? ") as ctx:
         await until(lambda: finds(ctx, "dog", "pets"))
@@ -159,9 +162,7 @@ async def test_the_query_prefix_of_before_goes_with_the_vectors_of_before(
     place: Place, embeddings: EmbeddingApi
 ) -> None:
     async with place.served("alpha ", "? ") as ctx:
-        await write(ctx, "pets", "my hound sleeps")
-        await indexed(ctx)
-        before = await live(ctx)
+        before = await with_pets(ctx)
     embeddings.busy_with = "beta my hound"
     async with place.served("beta ", "?? ") as ctx:
         await until(lambda: finds(ctx, "dog", "pets"))
@@ -177,9 +178,7 @@ async def test_who_returns_to_the_model_of_before_misses_nothing(
     place: Place, embeddings: EmbeddingApi
 ) -> None:
     async with place.served() as ctx:
-        await write(ctx, "pets", "my hound sleeps")
-        await indexed(ctx)
-        before = await live(ctx)
+        before = await with_pets(ctx)
     embeddings.busy_with = "hound"
     async with place.served(embedding_model_name="other words") as ctx:
         await write(ctx, "travel", "an inn")
@@ -209,9 +208,7 @@ async def test_a_text_that_has_another_number_of_pieces_now_is_found_among_the_v
         # The second one is as long, so that the hound does not come in one batch with the first.
         await write(ctx, "travel", long, filler * 150)
         await indexed(ctx)
-        await write(ctx, "pets", "my hound sleeps")
-        await indexed(ctx)
-        before = await live(ctx)
+        before = await with_pets(ctx)
     embeddings.busy_with = f"{later}my hound"
     async with place.served(later, embedding_max_tokens=64) as ctx:
         await until(lambda: embedded_in_another_than(ctx, before, long))
@@ -227,9 +224,7 @@ async def test_lost_vectors_of_before_are_not_made_anew_with_another_prefix(
     place: Place, embeddings: EmbeddingApi
 ) -> None:
     async with place.served("alpha ") as ctx:
-        await write(ctx, "pets", "my hound sleeps")
-        await indexed(ctx)
-        before = await live(ctx)
+        before = await with_pets(ctx)
     embeddings.busy_with = "beta my hound"
     async with place.served("beta ") as ctx:
         await write(ctx, "travel", "an inn")
@@ -248,9 +243,7 @@ async def test_vectors_from_before_prefixes_were_noted_are_taken_over(
     place: Place, embeddings: EmbeddingApi
 ) -> None:
     async with place.served("alpha ", "? ") as ctx:
-        await write(ctx, "pets", "my hound sleeps")
-        await indexed(ctx)
-        before = await live(ctx)
+        before = await with_pets(ctx)
     embeddings.texts.clear()
     async with place.served("alpha ", "? ", search_enabled=False) as ctx:
         await ctx.db.write(forget_prefixes)
@@ -269,9 +262,7 @@ async def test_what_is_written_while_all_is_embedded_anew_is_found(
     place: Place, embeddings: EmbeddingApi
 ) -> None:
     async with place.served() as ctx:
-        await write(ctx, "pets", "my hound sleeps")
-        await indexed(ctx)
-        before = await live(ctx)
+        before = await with_pets(ctx)
         embeddings.busy_with = "hound"
         again = Collection.new(before.collection.model, before.collection.dimension)
         await ctx.db.write(lambda session: add_collection(session, again))
