@@ -141,13 +141,19 @@ const SCENARIOS = {
 
   async offend(page) {
     await ready(page);
-    await page.evaluate(() => {
+    // The browser tells of a violation in a task of its own, which leaving the page would forestall.
+    await page.evaluate(() => new Promise((resolve) => {
+      const awaited = new Set(['script-src-elem', 'img-src']);
+      addEventListener('securitypolicyviolation', ({ effectiveDirective }) => {
+        awaited.delete(effectiveDirective);
+        if (!awaited.size) resolve();
+      });
       const script = document.createElement('script');
       script.textContent = 'window.offended = true';
       const image = new Image();
       image.src = 'https://elsewhere.example/pixel.png';
       document.body.append(script, image);
-    });
+    }));
     await fetchElsewhere(page);
   },
 };
