@@ -144,6 +144,7 @@ const SCENARIOS = {
     // The browser tells of a violation in a task of its own, which leaving the page would forestall.
     await page.evaluate(() => new Promise((resolve) => {
       const awaited = new Set(['script-src-elem', 'img-src']);
+      setTimeout(resolve, 10_000); // then the test says which one did not come
       addEventListener('securitypolicyviolation', ({ effectiveDirective }) => {
         awaited.delete(effectiveDirective);
         if (!awaited.size) resolve();
