@@ -7,8 +7,8 @@ from fastapi import APIRouter, Query
 from pydantic import Field
 
 from core.resolvers import provider_threads
+from core.runs.ending import LONGEST_CONVERSATION_ID
 from core.runs.history import PROVIDER
-from core.runs.store import LONGEST_CONVERSATION_ID
 from rest_compat import examples
 from rest_compat.bodies import Body, Instant, JsonObject, problems
 from rest_compat.dependencies import SignedIn, SignedInRoute

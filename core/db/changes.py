@@ -2,11 +2,12 @@
 
 from typing import Final
 
-from sqlalchemy import bindparam, update
+from sqlalchemy import bindparam, inspect, update
 from sqlalchemy.orm import Session
 
 from core.db.announcements import announce
 from core.db.models import ThreadRow, UserRow
+from core.db.updating import save_thread
 from core.signals import texts_topic, threads_topic
 
 _KEY = "touched"
@@ -27,7 +28,7 @@ def touch(session: Session, thread: ThreadRow) -> None:
 
 
 def number_changes(session: Session) -> None:
-    """Number the threads that this transaction has touched; nothing may be locked after it.
+    """Number the threads that this transaction has touched, and save them; nothing may be locked after it.
 
     The owner's row is locked from here to the commit: so numbers become visible in their order, and
     what else is locked comes before it in every transaction.
@@ -36,5 +37,7 @@ def number_changes(session: Session) -> None:
     for thread in sorted(touched.values(), key=lambda thread: thread.owner_id):
         number = session.connection().execute(_NEXT, {"owner": thread.owner_id}).scalar()
         thread.change_seq = number or 0
+        if inspect(thread).persistent:
+            save_thread(session, thread)
         announce(session, threads_topic(thread.owner_id))
         announce(session, texts_topic())

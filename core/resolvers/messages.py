@@ -22,7 +22,7 @@ from core.errors import InvalidInput
 from core.plain import storable
 from core.resolvers.access import message_of, own_message, own_thread, visible, visible_conditions
 from core.resolvers.threads import LARGEST_PAGE
-from core.runs.store import LONGEST_ERROR_CODE
+from core.runs.ending import LONGEST_ERROR_CODE
 
 MOST_TOKENS = 2**31 - 1
 

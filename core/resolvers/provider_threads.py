@@ -14,8 +14,8 @@ from core.db.models import ProviderThreadRow, ThreadRow, now
 from core.db.records import ProviderThread, User
 from core.errors import ProviderThreadNotFound
 from core.resolvers.access import check_json, check_length, own_thread, visible
+from core.runs.ending import LONGEST_CONVERSATION_ID
 from core.runs.history import PROVIDER
-from core.runs.store import LONGEST_CONVERSATION_ID
 
 LONGEST_PROVIDER = 64
 

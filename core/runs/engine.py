@@ -19,7 +19,7 @@ from core.files.store import FileStore
 from core.ids import new_id
 from core.logs import bind_ids, forget_ids, get_logger
 from core.provider.client import ProviderClient
-from core.runs import store
+from core.runs import ending, store
 from core.runs.events import INTERNAL_ERROR, SERVER_STOPPED, Cursor, Event, EventKind, RunEnd
 from core.runs.log import EventLog, Fenced, Reader
 from core.runs.reaper import reap
@@ -174,7 +174,7 @@ class RunEngine:
         outcome = store.Outcome(RunStatus.CANCELLED, last_seq=2)
 
         def work(session: Session) -> RunEnd | None:
-            return store.finish(session, run.id, run.epoch, outcome, only_queued=True)
+            return ending.finish(session, run.id, run.epoch, outcome, only_queued=True)
 
         end = await self._db.write(work)
         self._secrets.pop(run.id, None)
@@ -234,7 +234,7 @@ class RunEngine:
         """Save the end and claim what waits behind it; keeps trying while the database is away."""
 
         def work(session: Session) -> tuple[RunEnd | None, Run | None]:
-            end = store.finish(session, run.id, run.epoch, outcome)
+            end = ending.finish(session, run.id, run.epoch, outcome)
             following = None
             if end is not None and not self._draining:
                 following = store.claim_next(session, run.thread_id, self.process_id)

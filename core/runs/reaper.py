@@ -8,7 +8,7 @@ from core.db.models import RunRow
 from core.db.records import RunStatus
 from core.db.session import Database
 from core.logs import get_logger
-from core.runs import store
+from core.runs import ending, store
 from core.runs.events import SERVER_STOPPED
 from core.runs.writer import STOPPED_SENTENCE
 
@@ -35,7 +35,7 @@ def _reap(session: Session, process_id: UUID, *, lease_counts: bool) -> dict[str
         run.epoch += 1
         run.lease_owner = process_id
         session.flush()
-        store.finish(session, run.id, run.epoch, _outcome(session, run))
+        ending.finish(session, run.id, run.epoch, _outcome(session, run))
         reaped[str(run.id)] = run.thread_id
     return reaped
 

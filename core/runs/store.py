@@ -6,23 +6,19 @@ from datetime import datetime, timedelta
 from typing import Any, Final
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, bindparam, delete, func, insert, or_, select, update
+from sqlalchemy import ColumnElement, bindparam, func, insert, or_, select, update
 from sqlalchemy.orm import Session
 
 from core.db.changes import touch
 from core.db.inserting import insert_now
 from core.db.mapping import to_run
-from core.db.messages import append_message
-from core.db.models import AttachmentRow, MessageRow, ProviderThreadRow, RunPartRow, RunRow, ThreadRow, now
+from core.db.models import MessageRow, RunPartRow, RunRow, ThreadRow, now
+from core.db.reading import rows
 from core.db.records import MessageStatus, Run, RunStatus, SenderType
 from core.errors import QueueFull
-from core.runs.events import RunEnd
-from core.runs.history import PROVIDER
 
 LEASE = timedelta(seconds=15)
-LONGEST_ERROR_CODE = 128
-LONGEST_CORRELATION_ID = 255
-LONGEST_CONVERSATION_ID = 255
+
 
 _STARTED = (RunStatus.RUNNING, RunStatus.STREAMING)
 
@@ -37,12 +33,12 @@ _RENEW: Final = (
 _STREAM: Final = (
     update(RunRow).where(*_MINE).values(status=RunStatus.STREAMING, first_token_at=bindparam("first_token"))
 )
-_FORGET_PARTS: Final = delete(RunPartRow).where(RunPartRow.run_id == bindparam("of_run"))
 _WAITING: Final = (
     select(func.count())
     .select_from(RunRow)
     .where(RunRow.thread_id == bindparam("of_thread"), RunRow.finished_at.is_(None))
 )
+_LOCK: Final = select(ThreadRow.id).where(ThreadRow.id == bindparam("of_thread")).with_for_update()
 _EPOCHS: Final = select(RunRow.id, RunRow.epoch).where(
     RunRow.id.in_(bindparam("runs", expanding=True)), RunRow.finished_at.is_(None)
 )
@@ -102,6 +98,14 @@ def turn(run: type[RunRow] = RunRow) -> tuple[ColumnElement[Any], ...]:
     return run.position.asc(), run.started_at.is_(None).asc(), run.id.asc()
 
 
+_FIRST: Final = (
+    select(RunRow.id, RunRow.status)
+    .where(RunRow.thread_id == bindparam("of_thread"), RunRow.finished_at.is_(None))
+    .order_by(*turn())
+    .limit(1)
+)
+
+
 def get(session: Session, run_id: UUID) -> Run:
     """The run, whoever writes it."""
     return to_run(session.get_one(RunRow, run_id))
@@ -110,15 +114,11 @@ def get(session: Session, run_id: UUID) -> Run:
 def claim_next(session: Session, thread_id: UUID, process_id: UUID) -> Run | None:
     """Claim the thread's first unfinished run if it waits; None if it is at work or there is none."""
     # Who holds the thread's row decides: elsewhere than on SQLite, two could find the same run waiting.
-    thread = session.get_one(ThreadRow, thread_id, with_for_update=True)
-    row = session.scalars(
-        select(RunRow)
-        .where(RunRow.thread_id == thread_id, RunRow.finished_at.is_(None))
-        .order_by(*turn())
-        .limit(1)
-    ).one_or_none()
-    if row is None or row.status != RunStatus.QUEUED:
+    rows(session, _LOCK, {"of_thread": thread_id})
+    first = rows(session, _FIRST, {"of_thread": thread_id})
+    if not first or first[0].status != RunStatus.QUEUED:
         return None
+    thread, row = session.get_one(ThreadRow, thread_id), session.get_one(RunRow, first[0].id)
     if row.is_secret and row.lease_owner != process_id:
         return None  # only its process knows the text
     _give(row, process_id)
@@ -176,51 +176,6 @@ def expect_secret(session: Session, run_id: UUID, epoch: int) -> None:
     session.execute(update(ThreadRow).where(ThreadRow.id == thread_id).values(awaits_secret=True))
 
 
-def finish(
-    session: Session, run_id: UUID, epoch: int, outcome: Outcome, *, only_queued: bool = False
-) -> RunEnd | None:
-    """Save how a run ended: answer, tokens, provider state.
-
-    None if it is not this writer's to end: finished, taken over, or started although `only_queued`.
-    """
-    thread_id = session.scalar(select(RunRow.thread_id).where(RunRow.id == run_id))
-    thread = session.get_one(ThreadRow, thread_id, with_for_update=True)
-    run = session.scalars(
-        select(RunRow).where(RunRow.id == run_id, RunRow.epoch == epoch, RunRow.finished_at.is_(None))
-    ).one_or_none()
-    if run is None or (only_queued and run.status != RunStatus.QUEUED):
-        return None
-    question = session.get_one(MessageRow, run.user_message_id)
-    _close_question(question, outcome)
-    answer = _add_answer(session, thread, run, outcome)
-    run.assistant_message_id = answer.id if answer is not None else None
-    run.status = outcome.status
-    run.error_code, run.error = outcome.error_code, outcome.error
-    run.prompt_tokens, run.completion_tokens = outcome.prompt_tokens, outcome.completion_tokens
-    run.last_seq = outcome.last_seq
-    run.first_token_at = outcome.first_token_at
-    run.finished_at = now()
-    run.lease_expires_at = None
-    if run.is_secret and outcome.status in (RunStatus.FAILED, RunStatus.CANCELLED):
-        # A secret that did not get through will be typed again, and must be a secret then, too.
-        thread.awaits_secret = True
-    elif thread.awaits_secret and outcome.status is RunStatus.COMPLETED:
-        # The agent went on without it; or an earlier answer asked, in whose place this one stands now.
-        is_newest = question.id == newest_question_id(session, thread.id)
-        thread.awaits_secret = not (outcome.asked_for_secret or is_newest)
-    touch(session, thread)
-    session.connection().execute(_FORGET_PARTS, {"of_run": run_id})
-    if outcome.conversation_id and len(outcome.conversation_id) <= LONGEST_CONVERSATION_ID:
-        _remember_conversation(session, run, outcome.conversation_id)
-    return RunEnd(
-        outcome.status,
-        outcome.error_code,
-        outcome.error,
-        run.assistant_message_id,
-        outcome.provider_said_so,
-    )
-
-
 def saved_text(session: Session, run_id: UUID) -> str:
     """The text of an unfinished run up to its last checkpoint."""
     parts = session.scalars(
@@ -255,18 +210,6 @@ def waiting_runs(session: Session) -> list[Run]:
     return [to_run(row) for row in rows]
 
 
-def _close_question(question: MessageRow, outcome: Outcome) -> None:
-    question.updated_at = now()
-    if outcome.status is RunStatus.FAILED:
-        question.status = MessageStatus.ERROR
-        question.error_code = (outcome.error or "")[:LONGEST_ERROR_CODE]
-        return
-    question.status = MessageStatus.READY
-    question.error_code = None
-    question.tokens_count = outcome.prompt_tokens
-    question.correlation_id = (outcome.response_id or "")[:LONGEST_CORRELATION_ID] or question.correlation_id
-
-
 def newest_question_id(session: Session, thread_id: UUID) -> UUID | None:
     """The last message of a thread that its user wrote."""
     return session.scalar(
@@ -275,40 +218,3 @@ def newest_question_id(session: Session, thread_id: UUID) -> UUID | None:
         .order_by(MessageRow.position.desc())
         .limit(1)
     )
-
-
-def _add_answer(session: Session, thread: ThreadRow, run: RunRow, outcome: Outcome) -> MessageRow | None:
-    files = session.scalars(select(AttachmentRow).where(AttachmentRow.run_id == run.id)).all()
-    ended_well = outcome.status in (RunStatus.COMPLETED, RunStatus.INTERRUPTED)
-    if not (ended_well or outcome.text or files):
-        return None
-    failed = outcome.status is RunStatus.FAILED
-    answer = MessageRow(
-        parent_id=run.user_message_id,
-        sender_id=SenderType.ASSISTANT,
-        sender_type=SenderType.ASSISTANT,
-        status=MessageStatus.ERROR if failed else MessageStatus.READY,
-        text=outcome.text,
-        attributes=outcome.metadata,
-        tokens_count=outcome.completion_tokens,
-        error_code=(outcome.error or "")[:LONGEST_ERROR_CODE] if failed else None,
-        correlation_id=(outcome.response_id or "")[:LONGEST_CORRELATION_ID] or None,
-    )
-    append_message(session, thread, answer)
-    for file in files:
-        file.message_id = answer.id
-    return answer
-
-
-def _remember_conversation(session: Session, run: RunRow, conversation_id: str) -> None:
-    row = session.scalars(
-        select(ProviderThreadRow).where(
-            ProviderThreadRow.thread_id == run.thread_id, ProviderThreadRow.provider == PROVIDER
-        )
-    ).one_or_none()
-    if row is None:
-        row = ProviderThreadRow(thread_id=run.thread_id, provider=PROVIDER)
-        session.add(row)
-    row.conversation_id = conversation_id
-    row.payload = {"model": run.model, "model_label": run.model_label}
-    row.updated_at = now()

@@ -15,7 +15,7 @@ from core.resolvers.changes import threads_cursor
 from core.resolvers.messages import update_message
 from core.resolvers.provider_threads import set_provider_thread
 from core.resolvers.threads import delete_thread, update_thread
-from core.runs import store
+from core.runs import ending, store
 from core.runs.reaper import reap
 from core.runs.store import Outcome, Progress
 from tests.core.chats import Chat, add_chat, add_question
@@ -27,7 +27,7 @@ def claim(chat: Chat) -> Callable[[Session], Any]:
 
 
 def finish(chat: Chat, status: RunStatus) -> Callable[[Session], Any]:
-    return lambda session: store.finish(session, chat.waiting_run, 1, Outcome(status, last_seq=2))
+    return lambda session: ending.finish(session, chat.waiting_run, 1, Outcome(status, last_seq=2))
 
 
 def ask(chat: Chat) -> Callable[[Session], Any]:

@@ -18,7 +18,7 @@ from core.db.session import Database
 from core.db.threads import move_thread
 from core.ids import new_id
 from core.resolvers.access import own_thread, scope_for
-from core.runs import store
+from core.runs import ending, store
 from core.runs.events import RunEnd
 from core.runs.reaper import reap
 from tests.conftest import unique
@@ -81,7 +81,7 @@ def claim(thread_id: UUID) -> Callable[[Session], Run | None]:
 
 def cancel(run_id: UUID) -> Callable[[Session], RunEnd | None]:
     outcome = store.Outcome(RunStatus.CANCELLED, last_seq=2)
-    return lambda session: store.finish(session, run_id, 1, outcome, only_queued=True)
+    return lambda session: ending.finish(session, run_id, 1, outcome, only_queued=True)
 
 
 def status(run_id: UUID) -> Callable[[Session], RunStatus]:
