@@ -108,6 +108,9 @@ class Settings(BaseSettings):
     )
 
     max_body_bytes: int = Field(32 * 2**20, ge=1024, description="Largest request body in bytes")
+    max_body_values: int = Field(
+        20_000, ge=1000, description="Most values, nested ones included, in the JSON of a REST body"
+    )
     header_timeout_seconds: float = Field(
         10, gt=0, description="How long the head of a request may take; kept by `gwp-chat serve` only"
     )

@@ -13,8 +13,9 @@ from core.resolvers import auth
 from rest_compat import examples
 from rest_compat.bodies import Body, Instant, problems
 from rest_compat.dependencies import Anonymous, MaybeSignedIn, SignedIn
+from rest_compat.json_bodies import JsonRoute
 
-router = APIRouter(prefix="/auth", tags=["auth"])
+router = APIRouter(route_class=JsonRoute, prefix="/auth", tags=["auth"])
 
 
 class UserBody(Body):

@@ -4,12 +4,12 @@ from collections.abc import Callable, Coroutine
 from typing import Annotated, Any
 
 from fastapi import Depends, Query, Request, Response
-from fastapi.routing import APIRoute
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 
 from core.context import Context, Services
 from core.errors import Unauthenticated
 from core.resolvers.auth import authenticate
+from rest_compat.json_bodies import JsonRoute
 
 _bearer = HTTPBearer(auto_error=False, description="The `access_token` of `POST /auth/login`")
 
@@ -30,7 +30,7 @@ async def anonymous(parts: Parts) -> Context:
     return parts.context(None)
 
 
-class SignedInRoute(APIRoute):
+class SignedInRoute(JsonRoute):
     """A route that looks at the token before it reads the body: strangers' bodies are not parsed."""
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:

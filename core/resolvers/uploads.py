@@ -11,6 +11,8 @@ from core.errors import InvalidAttachment
 from core.files.store import new_name
 from core.plain import storable
 
+PIECE_CHARACTERS = 512 * 1024
+
 
 @dataclass(frozen=True, slots=True)
 class NewAttachment:
@@ -40,10 +42,9 @@ async def keep_files(ctx: Context, attachments: tuple[NewAttachment, ...]) -> li
     contents = await asyncio.to_thread(lambda: [_decode(item.content) for item in attachments])
     kept: list[KeptFile] = []
     try:
-        for item, content in zip(attachments, contents, strict=True):
+        for item, (content, digest) in zip(attachments, contents, strict=True):
             name = new_name(item.filename)
             await ctx.files.save(name, content)
-            digest = hashlib.sha256(content).hexdigest()
             kept.append(KeptFile(name, storable(item.filename), item.content_type, len(content), digest))
     except BaseException:
         for file in kept:
@@ -52,13 +53,26 @@ async def keep_files(ctx: Context, attachments: tuple[NewAttachment, ...]) -> li
     return kept
 
 
-def _decode(content: bytes | str | None) -> bytes:
-    if isinstance(content, bytes):
-        return content
+def _decode(content: bytes | str | None) -> tuple[bytes, str]:
+    """The bytes, and their SHA-256 in hexadecimal."""
     if content is None:
         raise InvalidAttachment
+    decoded = content if isinstance(content, bytes) else _from_base64(content)
+    return decoded, hashlib.sha256(decoded).hexdigest()
+
+
+def _from_base64(text: str) -> bytes:
+    """In pieces, between which other threads run: one call for all would hold them up as long as it takes."""
+    decoded, rest, is_padded = bytearray(), "", False
     try:
-        # Encoders may break lines; anything else outside the alphabet is a fault.
-        return base64.b64decode("".join(content.split()), validate=True)
+        for start in range(0, len(text), PIECE_CHARACTERS):
+            # Encoders may break lines; anything else outside the alphabet is a fault.
+            bare = rest + "".join(text[start : start + PIECE_CHARACTERS].split())
+            if is_padded and bare:
+                raise InvalidAttachment
+            whole = len(bare) // 4 * 4
+            decoded += base64.b64decode(bare[:whole], validate=True)
+            rest, is_padded = bare[whole:], is_padded or bare[:whole].endswith("=")
+        return bytes(decoded + base64.b64decode(rest, validate=True))
     except (binascii.Error, ValueError):
         raise InvalidAttachment from None

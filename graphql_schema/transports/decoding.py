@@ -6,6 +6,7 @@ from typing import TypeVar
 
 import msgspec
 
+from core.plain import holds_more_values
 from core.settings import Settings
 from graphql_schema.errors import BAD_USER_INPUT
 from graphql_schema.limits import QUERY_TOO_COMPLEX
@@ -31,13 +32,13 @@ class BadRequest(Exception):
         self.code = code
 
 
-def check_size(payload: bytes, settings: Settings) -> None:
+async def check_size(payload: bytes, settings: Settings) -> None:
     """Raise `BadRequest` if this JSON holds far more values than any request may.
 
     Values take many times the memory of their text, and their limit is checked only when they are made.
     """
     most = OTHER_VALUES + settings.graphql_max_variables * settings.graphql_max_batch
-    if _holds_more_values(payload, most):
+    if await holds_more_values(payload, most):
         message = f"The body holds more than {most} values; see CHAT_GRAPHQL_MAX_VARIABLES"
         raise BadRequest(413, message, code=QUERY_TOO_COMPLEX)
 
@@ -57,14 +58,3 @@ def malformed(error: msgspec.ValidationError) -> BadRequest:
     # msgspec's words are for callers: which place, and which type it should have; but its names are Python's.
     words = _TYPE_NAMES.sub(lambda name: _JSON_NAMES[name[0]], str(error))
     return BadRequest(400, f"Malformed request: {words}")
-
-
-def _holds_more_values(payload: bytes, most: int) -> bool:
-    """Whether there are more than `most` values; not said of fewer, and of all that have twice as many."""
-    if len(payload) <= most:
-        return False
-    bare = payload.replace(rb"\\", b"").replace(rb"\"", b"")
-    if bare.count(b'"') > 4 * most:  # of a name and of a text
-        return True
-    outside_texts = b"".join(bare.split(b'"')[::2])
-    return sum(map(outside_texts.count, (b",", b"[", b"{"))) > 2 * most

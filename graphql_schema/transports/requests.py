@@ -72,7 +72,7 @@ async def read_post(request: Request, settings: Settings) -> OperationRequest | 
         if content_type.parameters.get("charset", "utf-8").lower() not in ("utf-8", "utf8"):
             raise BadRequest(415, "The body must be JSON in UTF-8")
         content = await _body(request)
-        check_size(content, settings)
+        await check_size(content, settings)
         found: _Body | list[_Body] = decoded(_decode_body, content)
     elif content_type.media_type == FORM:
         if not was_preflighted(request.headers):
@@ -134,7 +134,7 @@ async def _form_body(request: Request, settings: Settings) -> _Body | list[_Body
     if not isinstance(operations, str) or not isinstance(files_map, str):
         raise BadRequest(400, "A multipart request needs the fields `operations` and `map`, then its files")
     for text in (operations, files_map):
-        check_size(text.encode(), settings)
+        await check_size(text.encode(), settings)
     found = decoded(msgspec.json.decode, operations)
     if is_too_deep(found):
         raise BadRequest(400, "`operations` is nested too deeply")

@@ -241,7 +241,7 @@ class _Session:
         if text is None:
             raise Closing(CloseCode.BAD_REQUEST, "Messages must be text")
         try:
-            check_size(text.encode(), self._services.settings)
+            await check_size(text.encode(), self._services.settings)
             message = msgspec.json.decode(text)
         except BadRequest as error:
             raise Closing(CloseCode.BAD_REQUEST, str(error)) from None

@@ -18,6 +18,7 @@ from tests.servers import ServerProcess
 PATIENCE = 30.0
 SEND_SECONDS = 1.0
 CROWD = 300
+MOST_BYTES = 10 * 2**20
 # Far more than the kernel buffers for a connection.
 LINE = "x" * 20_000
 LINES = [f"{number:06}{LINE}" for number in range(400)]
@@ -26,7 +27,11 @@ LINES = [f"{number:06}{LINE}" for number in range(400)]
 @pytest.fixture(scope="module")
 def strict(provider: ProviderProcess, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
     """A server that lets slow readers go soon, and keeps all events of a run."""
-    settings = {"CHAT_SEND_TIMEOUT_SECONDS": str(SEND_SECONDS), "CHAT_RUN_LOG_BYTES": str(64 * 2**20)}
+    settings = {
+        "CHAT_SEND_TIMEOUT_SECONDS": str(SEND_SECONDS),
+        "CHAT_RUN_LOG_BYTES": str(64 * 2**20),
+        "CHAT_RUN_MAX_BYTES": str(MOST_BYTES),
+    }
     with ServerProcess(tmp_path_factory.mktemp("strict"), f"{provider.base_url}/v1", settings) as server:
         yield server
 
@@ -94,6 +99,24 @@ def test_readers_that_take_nothing_neither_hold_up_a_run_nor_are_kept_by_it(
         finally:
             for reader in readers:
                 reader.close()
+
+
+def test_an_answer_that_nobody_takes_is_read_up_to_its_limit_and_kept(
+    strict: ServerProcess, provider: ProviderProcess, model: str
+) -> None:
+    provider.script(model, text_stream(*LINES, *LINES))
+    with strict.admin() as client:
+        thread_id = client.new_thread()["id"]
+        run_id = start(client, thread_id, model=model)
+        with stalled(client, run_id), stalled(client, run_id):
+            run = ended(client, run_id)
+        answer, question = client.messages(thread_id)[:2]
+
+    assert (run["status"], run["error_code"]) == ("failed", "ANSWER_TOO_LARGE")
+    assert f"{MOST_BYTES} bytes" in run["error"]
+    assert (question["status"], answer["status"]) == ("error", "error")
+    assert "".join([*LINES, *LINES]).startswith(answer["text"])
+    assert MOST_BYTES * 0.9 < len(answer["text"]) < MOST_BYTES
 
 
 def test_three_hundred_readers_of_one_run_see_all_of_it(

@@ -2,6 +2,7 @@
 
 import socket
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from uuid import UUID
 
@@ -43,6 +44,37 @@ def read_lines(client: Client, run_id: str, lines: list[str]) -> str:
         cursor = next(frame.cursor for frame in frames if text_of([frame]).endswith(lines[-1]))
     assert cursor is not None
     return cursor.rpartition("-")[0] + "-1"
+
+
+def test_two_tabs_see_every_event_and_a_late_third_a_snapshot_and_then_the_same(
+    small_log: ServerProcess, provider: ProviderProcess, model: str
+) -> None:
+    early, late = [f"{number}: {LINE}" for number in range(400)], ["the ", "end"]
+    first, second = WaitFor(model), WaitFor(f"{model} 2")
+    provider.script(model, text_stream(first, *early, second, *late))
+    with small_log.admin() as client, ThreadPoolExecutor(2) as pool:
+        run_id = start(client, client.new_thread()["id"], model=model)
+        with following(client, run_id) as tab, following(client, run_id) as other:
+            tabs = [pool.submit(list, frames) for frames in (tab, other)]
+            provider.open_gate(model)
+            provider.wait_until_held(f"{model} 2")
+            with following(client, run_id) as third:
+                snapshot = next(third)
+                provider.open_gate(f"{model} 2")
+                rest = list(third)
+            seen, also_seen = (numbered(frames.result()) for frames in tabs)
+
+    assert seen == also_seen
+    assert [frame.data for frame in seen].count(DONE) == 1
+    assert text_of(seen) == "".join([*early, *late])
+    assert (snapshot.event, snapshot.json["text"]) == ("snapshot", "".join(early))
+    assert numbered(rest) == seen[-len(numbered(rest)) :]
+    assert text_of(rest) == "".join(late)
+
+
+def numbered(frames: list[Frame]) -> list[Frame]:
+    """All that are events; the others are heartbeats."""
+    return [frame for frame in frames if frame.cursor is not None]
 
 
 def test_a_reader_that_is_far_behind_gets_a_snapshot_and_then_lives_on(
