@@ -6,15 +6,20 @@ from contextlib import asynccontextmanager
 from core.auth.bearers import KnownBearers
 from core.auth.passwords import Passwords
 from core.auth.tokens import Tokens
+from core.broker.broker import Broker
+from core.broker.cancels import SharedCancels
+from core.broker.signals import SharedSignals
 from core.context import Services
 from core.db.migrate import migrate
 from core.db.session import Database
-from core.db.sole import sole_server
+from core.db.sole import serving
 from core.files.store import FileStore
 from core.logs import get_logger
 from core.provider.client import ProviderClient
 from core.runs.engine import RunEngine
+from core.runs.log import EventLog
 from core.runs.memory_log import MemoryLog
+from core.runs.redis_log import RedisLog
 from core.search.index import SearchIndex
 from core.settings import DEFAULT_SECRET, Settings
 from core.signals import Signals
@@ -34,34 +39,53 @@ async def running_services(settings: Settings) -> AsyncIterator[Services]:
     db = Database(settings.database_url, signals)
     try:
         migrate(settings.database_url)
-        with sole_server(settings.database_url):
-            files = FileStore(settings.attachments_storage_dir)
-            provider = ProviderClient(settings)
-            log = MemoryLog(
-                run_bytes=settings.run_log_bytes, retention_seconds=settings.run_retention_seconds
-            )
-            runs = RunEngine(settings, db, files, provider, log)
-            passwords = Passwords()
-            search = SearchIndex(settings, db, signals)
-            await search.start()
-            await runs.start(alone=db.file is not None)
-            try:
-                yield Services(
-                    settings,
-                    db,
-                    files,
-                    provider,
-                    runs,
-                    passwords,
-                    Tokens(settings),
-                    KnownBearers(signals),
-                    signals,
-                    search,
-                )
-            finally:
-                await runs.drain(settings.shutdown_grace_seconds)
-                await search.close()
-                await provider.close()
-                passwords.close()
+        with serving(settings.database_url, is_one_of_many=settings.is_one_of_many):
+            async with _event_log(settings, signals) as (log, cancels):
+                files = FileStore(settings.attachments_storage_dir)
+                provider = ProviderClient(settings)
+                runs = RunEngine(settings, db, files, provider, log, cancels=cancels)
+                passwords = Passwords()
+                search = SearchIndex(settings, db, signals)
+                await search.start()
+                await runs.start(alone=db.file is not None)
+                try:
+                    yield Services(
+                        settings,
+                        db,
+                        files,
+                        provider,
+                        runs,
+                        passwords,
+                        Tokens(settings),
+                        KnownBearers(signals),
+                        signals,
+                        search,
+                    )
+                finally:
+                    await runs.drain(settings.shutdown_grace_seconds)
+                    await search.close()
+                    await provider.close()
+                    passwords.close()
     finally:
         db.close()
+
+
+@asynccontextmanager
+async def _event_log(
+    settings: Settings, signals: Signals
+) -> AsyncIterator[tuple[EventLog, SharedCancels | None]]:
+    """The log of this process alone, or its part of the one that all processes share."""
+    run_bytes, retention = settings.run_log_bytes, settings.run_retention_seconds
+    if settings.redis_url is None:
+        yield MemoryLog(run_bytes=run_bytes, retention_seconds=retention), None
+        return
+    broker = Broker(settings.redis_url)
+    await broker.start()
+    shared_signals = SharedSignals(broker, signals)
+    log = RedisLog(broker, run_bytes=run_bytes, retention_seconds=retention)
+    try:
+        yield log, SharedCancels(broker)
+    finally:
+        await log.close()
+        await shared_signals.close()
+        await broker.close()

@@ -34,6 +34,10 @@ class Settings(BaseSettings):
     )
 
     database_url: str = Field("sqlite:///./app.db", description="Database: `sqlite:///…` or `postgresql://…`")
+    redis_url: OptionalText = Field(
+        None,
+        description="Redis or Valkey, like `redis://host:6379/0`; makes many processes one server",
+    )
     api_prefix: str = Field("/api", description="Path prefix of the REST API")
 
     llm_enabled: bool = Field(True, description="Call the provider; `false` stores messages as `queued`")
@@ -209,6 +213,18 @@ class Settings(BaseSettings):
         if value.startswith("sqlite:") and (value.rstrip("/") == "sqlite:" or ":memory:" in value):
             raise ValueError("must name a file, such as sqlite:///./app.db; memory would be lost at exit")
         return value
+
+    @field_validator("redis_url")
+    @classmethod
+    def _known_broker(cls, value: str | None) -> str | None:
+        if value is not None and not value.startswith(("redis://", "rediss://", "unix://")):
+            raise ValueError("must be like redis://host:6379/0")
+        return value
+
+    @property
+    def is_one_of_many(self) -> bool:
+        """Whether other processes may serve the same database at the same time."""
+        return self.redis_url is not None and not self.database_url.startswith("sqlite:")
 
     @field_validator("llm_api_base", "embedding_api_base", "chroma_url")
     @classmethod

@@ -1,11 +1,11 @@
-"""Signals: "something has changed here", told to whoever listens in this process.
+"""Signals: "something has changed here", told to whoever listens.
 
 A signal says that there is news and never what: listeners look for themselves, so that one signal
 may stand for many changes. Signals are for the event loop only; other threads ask it to publish.
 """
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from uuid import UUID
 
@@ -41,16 +41,24 @@ class Signals:
 
     def __init__(self) -> None:
         self._listeners: dict[str, set[Listener]] = {}
+        self.forward: Callable[[str], None] | None = None
+        """Tells the other processes, if there are any."""
 
     def publish(self, topic: str) -> None:
-        """Wake everybody who listens to `topic`."""
+        """Wake everybody who listens to `topic`, here and in other processes."""
+        self.hear(topic)
+        if self.forward is not None:
+            self.forward(topic)
+
+    def hear(self, topic: str) -> None:
+        """Wake everybody here who listens to `topic`."""
         for listener in self._listeners.get(topic, ()):
             listener.notify()
 
     def publish_all(self) -> None:
-        """Wake every listener: something has changed that concerns them all."""
+        """Wake every listener here: something has changed that concerns them all."""
         for topic in list(self._listeners):
-            self.publish(topic)
+            self.hear(topic)
 
     @contextmanager
     def listen(self, topic: str) -> Iterator[Listener]:

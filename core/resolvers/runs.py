@@ -9,7 +9,7 @@ from sqlalchemy.orm import Session, aliased
 
 from core.context import Context
 from core.db.mapping import RUN_COLUMNS, to_run
-from core.db.models import MessageRow, RunRow, ThreadRow
+from core.db.models import RunRow, ThreadRow
 from core.db.records import Message, Run, RunStatus, SenderType, User
 from core.errors import AnswerStopped, CoreError, ProviderError, RunNotFound, ThreadNotFound, Unavailable
 from core.resolvers.access import own_thread, visible
@@ -153,19 +153,11 @@ def raise_failure(end: RunEnd) -> None:
 
 
 async def _reader(ctx: Context, run: Run, cursor: Cursor | None) -> Reader:
-    reader = ctx.runs.reader(run.id, cursor)
+    reader = await ctx.runs.open_reader(run, cursor)
     if reader is not None:
         return reader
-
-    def work(session: Session) -> tuple[Run, str]:
-        row = session.get_one(RunRow, run.id)
-        text = None
-        if row.assistant_message_id is not None:
-            text = session.scalar(select(MessageRow.text).where(MessageRow.id == row.assistant_message_id))
-        return to_run(row), text or ""
-
     # Read again: it may have ended, and its log been dropped, since it was looked up.
-    run, text = await ctx.db.read(work)
+    run, text = await ctx.db.read(lambda session: store.stored_answer(session, run.id))
     if not run.status.is_final:
         raise RunElsewhere
     return StoredReader(run, text, cursor)

@@ -5,6 +5,8 @@ provider or the end of the process do, and each of these is saved before any rea
 """
 
 import asyncio
+import contextlib
+import functools
 from collections import deque
 from collections.abc import Coroutine
 from typing import Any, TypeVar
@@ -12,6 +14,7 @@ from uuid import UUID
 
 from sqlalchemy.orm import Session
 
+from core.broker.cancels import SharedCancels
 from core.db.records import Run, RunStatus
 from core.db.session import Database, DatabaseUnavailable
 from core.errors import Unavailable
@@ -27,6 +30,7 @@ from core.runs.writer import INTERNAL_SENTENCE, STOPPED_SENTENCE, AnswerWriter, 
 from core.settings import Settings
 
 REAP_SECONDS = 5.0
+ASK_AGAIN_SECONDS = 1.0
 LONGEST_RETRY_SECONDS = 5.0
 
 Result = TypeVar("Result")
@@ -45,12 +49,21 @@ class RunEngine:
     """Runs the answers of this process."""
 
     def __init__(
-        self, settings: Settings, db: Database, files: FileStore, provider: ProviderClient, log: EventLog
+        self,
+        settings: Settings,
+        db: Database,
+        files: FileStore,
+        provider: ProviderClient,
+        log: EventLog,
+        *,
+        cancels: SharedCancels | None = None,
     ) -> None:
+        """`cancels` reaches the other processes that write runs of this database, if there are any."""
         self.process_id = new_id()
         self._settings = settings
         self._db = db
         self._log = log
+        self._cancels = cancels
         self._tools = Tools(settings, db, files, provider, log)
         self._writers: dict[UUID, AnswerWriter] = {}
         self._tasks: set[asyncio.Task[Any]] = set()
@@ -70,7 +83,9 @@ class RunEngine:
         `alone` says that no other process writes this database, so that every unfinished run of
         another one is dead, whatever its lease says.
         """
-        await reap(self._db, self.process_id, lease_counts=not alone)
+        if self._cancels is not None:
+            self._cancels.listen(self._cancel_here)
+        await self._reap(lease_counts=not alone)
         for run in await self._db.read(store.waiting_runs):
             self._log.open(run.id, run.epoch)
             self._waiting_threads.append(run.thread_id)
@@ -143,6 +158,7 @@ class RunEngine:
             return
         if not run.is_secret:
             self._secrets.pop(run.id, None)
+        self._log.follow(run.id)
         self._waiting_threads.append(run.thread_id)
         if claim is not None:
             self._release()
@@ -158,9 +174,9 @@ class RunEngine:
 
     # --- readers and cancellation ----------------------------------------------------------
 
-    def reader(self, run_id: UUID, after: Cursor | None) -> Reader | None:
+    async def open_reader(self, run: Run, after: Cursor | None) -> Reader | None:
         """A reader of a run's log; None if the log is not kept (any more)."""
-        return self._log.reader(run_id, after)
+        return await self._log.open_reader(run, after)
 
     async def cancel(self, run: Run) -> None:
         """End a run: what has arrived is kept. A finished run stays as it is."""
@@ -184,8 +200,28 @@ class RunEngine:
             self._start_waiting()
         elif (writer := self._writers.get(run.id)) is not None:  # it was started in between
             writer.stop(Stop.CANCELLED)
-        elif not (await self._db.read(lambda session: store.get(session, run.id))).status.is_final:
-            self._cancelled_early.add(run.id)  # it was claimed in between, and is about to start
+        else:
+            found = await self._db.read(lambda session: store.get(session, run.id))
+            if found.status.is_final:
+                return
+            if found.lease_owner == self.process_id:
+                self._cancelled_early.add(run.id)  # it was claimed in between, and is about to start
+            else:
+                self._spawn(self._cancel_elsewhere(run.id), "cancel elsewhere")
+
+    async def _cancel_elsewhere(self, run_id: UUID) -> None:
+        """Ask until the run has ended: who writes it may miss the question, or be dead and not reaped yet."""
+        while self._cancels is not None and not self._draining:
+            await self._cancels.ask(run_id)
+            await asyncio.sleep(ASK_AGAIN_SECONDS)
+            with contextlib.suppress(DatabaseUnavailable):
+                if (await self._db.read(lambda session: store.get(session, run_id))).status.is_final:
+                    return
+
+    def _cancel_here(self, run_id: UUID) -> None:
+        writer = self._writers.get(run_id)
+        if writer is not None:
+            writer.stop(Stop.CANCELLED)
 
     # --- one run ---------------------------------------------------------------------------
 
@@ -321,14 +357,33 @@ class RunEngine:
                 await self._checkpoint()
                 if not alone and loop.time() - reaped_at > REAP_SECONDS:
                     reaped_at = loop.time()
-                    self._waiting_threads.extend(await reap(self._db, self.process_id, lease_counts=True))
-                    self._start_waiting()
+                    await self._look_after_others()
             except DatabaseUnavailable:
+                # On its return the others need time to renew their leases.
+                reaped_at = loop.time()
                 _logger.warning("checkpoint not saved: the database is not available")
             except Exception:
                 _logger.exception("checkpoint failed")
 
+    async def _look_after_others(self) -> None:
+        """End what dead processes wrote, go on with what they left, tell readers of ends that went untold."""
+        await self._reap(lease_counts=True)
+        forsaken = await self._db.read(store.forsaken_threads)
+        self._waiting_threads.extend(set(forsaken).difference(self._waiting_threads))
+        self._start_waiting()
+        for run_id in self._log.silent():
+            run, text = await self._db.read(functools.partial(store.stored_answer, run_id=run_id))
+            if run.status.is_final:
+                self._log.conclude(run_id, text, run.last_seq, RunEnd.of(run))
+
+    async def _reap(self, *, lease_counts: bool) -> None:
+        for run in await reap(self._db, self.process_id, lease_counts=lease_counts):
+            self._log.tell_end(run.run_id, run.epoch, run.end)
+            self._waiting_threads.append(run.thread_id)
+
     async def _checkpoint(self) -> None:
+        if self._secrets:
+            await self._db.write(lambda session: store.renew_secrets(session, self.process_id))
         progress = [(writer, writer.progress()) for writer in self._writers.values()]
         if not progress:
             return

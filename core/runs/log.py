@@ -4,8 +4,8 @@ from collections.abc import Sequence
 from typing import Protocol
 from uuid import UUID
 
-from core.db.records import RunStatus
-from core.runs.events import Batch, Cursor, Event, Snapshot
+from core.db.records import Run, RunStatus
+from core.runs.events import Batch, Cursor, Event, RunEnd, Snapshot
 
 
 class Fenced(Exception):
@@ -48,14 +48,33 @@ class EventLog(Protocol):
         """Add events and wake the readers; the number of the last one. Raises `Fenced`."""
         ...
 
-    def reader(self, run_id: UUID, after: Cursor | None) -> Reader | None:
-        """A reader of what follows `after`; None if this log is not, or no longer, kept."""
+    async def open_reader(self, run: Run, after: Cursor | None) -> Reader | None:
+        """A reader of what follows `after`; None if this log is not, or no longer, kept.
+
+        Of a run that has not ended, and that another process may write, there always is one.
+        """
+        ...
+
+    def follow(self, run_id: UUID) -> None:
+        """Note that another process may write the run of this log, which was opened here."""
+        ...
+
+    def tell_end(self, run_id: UUID, epoch: int, end: RunEnd) -> None:
+        """Tell all readers the end of a run whose writer, now fenced off by `epoch`, is given up for dead."""
+        ...
+
+    def silent(self) -> list[UUID]:
+        """Runs that others write and of which nothing was heard for a while: they may have ended untold."""
+        ...
+
+    def conclude(self, run_id: UUID, text: str, last_seq: int, end: RunEnd) -> None:
+        """Tell the readers here what the database knows of a run that has ended; nothing if they know."""
         ...
 
     def forget(self, run_id: UUID) -> None:
         """Drop a log that was opened for nothing."""
         ...
 
-    def purge(self) -> None:
+    def purge(self) -> object:
         """Drop the logs of runs that ended long enough ago."""
         ...

@@ -1,176 +1,14 @@
-"""Event logs in memory, for one process.
+"""Event logs in memory: all of them for one process, and what each of many processes reads from."""
 
-A log is one list that only grows at its end. A reader is a position in it, so readers cost nothing
-while they wait, cannot slow the writer, and need no buffers of their own.
-"""
-
-import asyncio
 import time
 from collections import OrderedDict
 from collections.abc import Sequence
 from uuid import UUID
 
-from core.db.records import RunStatus
-from core.runs.events import Batch, Cursor, Event, EventKind, Snapshot
+from core.db.records import Run
+from core.runs.events import Cursor, Event, EventKind, RunEnd
 from core.runs.log import Fenced
-
-# An event's own objects, roughly, so that a bound in bytes holds for tiny chunks too.
-EVENT_OVERHEAD = 200
-MOST_EVENTS_IN_A_BATCH = 256
-
-
-class _Log:
-    """One run's events from number `base` on, and its text from the very start."""
-
-    def __init__(self, epoch: int, limit: int) -> None:
-        self.epoch = epoch
-        self.base = 1
-        self.last_seq = 0
-        self.events: list[Event] = []
-        self.texts: list[str] = []
-        self.status = RunStatus.QUEUED
-        self.ended_at: float | None = None
-        self.size = 0
-        self.text_size = 0
-        self._limit = limit
-        self._waiters: list[asyncio.Future[None]] = []
-
-    def append(self, events: Sequence[Event]) -> None:
-        for event in events:
-            self.size += len(event.raw) + EVENT_OVERHEAD
-            if event.text:
-                self.texts.append(event.text)
-                self.text_size += len(event.text)
-            self._note(event)
-        self.events.extend(events)
-        self.last_seq += len(events)
-        if self.size > self._limit:
-            self._trim()
-        if self._waiters:
-            waiters, self._waiters = self._waiters, []
-            for waiter in waiters:
-                _wake(waiter)
-
-    def next_append(self) -> asyncio.Future[None]:
-        """A future that is done after the next append, or when somebody else sets its result."""
-        waiter: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._waiters.append(waiter)
-        return waiter
-
-    def forget(self, waiter: asyncio.Future[None]) -> None:
-        """Wake a waiter no more, if it is still to be woken."""
-        if waiter in self._waiters:
-            self._waiters.remove(waiter)
-
-    def _note(self, event: Event) -> None:
-        if event.kind is EventKind.RUNNING:
-            self.status = RunStatus.RUNNING
-        elif event.kind is EventKind.CHUNK:
-            self.status = RunStatus.STREAMING
-        elif event.end is not None:
-            self.status = event.end.status
-            self.ended_at = time.monotonic()
-
-    def _trim(self) -> None:
-        """Drop the oldest events down to half of the limit, so that trimming stays rare."""
-        drop = 0
-        while self.size > self._limit // 2 and drop < len(self.events) - 1:
-            self.size -= len(self.events[drop].raw) + EVENT_OVERHEAD
-            drop += 1
-        del self.events[:drop]
-        self.base += drop
-
-
-class MemoryReader:
-    """A position in a log."""
-
-    def __init__(self, log: _Log, after: Cursor | None) -> None:
-        self._log = log
-        self._waiter: asyncio.Future[None] | None = None
-        self._timer: asyncio.TimerHandle | None = None
-        self._deadline = 0.0
-        if after is None:
-            self._seen = 0
-        elif after.epoch == log.epoch and after.seq <= log.last_seq:
-            self._seen = after.seq
-        else:  # another writer's numbering: only a snapshot can follow
-            self._seen = -1
-        self.done = log.ended_at is not None and self._seen == log.last_seq
-
-    async def next(self, timeout: float | None = None) -> Batch | Snapshot | None:
-        """See `Reader.next`."""
-        log = self._log
-        if self.done:
-            return None
-        if self._seen == log.last_seq:
-            await self._news(timeout)
-            if self._seen == log.last_seq:
-                return None
-        if self._seen + 1 < log.base:
-            return self._snapshot()
-        start = self._seen + 1 - log.base
-        batch = Batch(self._seen + 1, log.events[start : start + MOST_EVENTS_IN_A_BATCH])
-        self._seen = batch.last_seq
-        if log.ended_at is not None:
-            self.done = self._seen == log.last_seq
-        return batch
-
-    @property
-    def cursor(self) -> Cursor:
-        """See `Reader.cursor`."""
-        return Cursor(self._log.epoch, max(self._seen, 0))
-
-    @property
-    def status(self) -> RunStatus:
-        """See `Reader.status`."""
-        return self._log.status
-
-    async def _news(self, timeout: float | None) -> None:
-        """Return after the next append, or after `timeout` seconds.
-
-        The timer is set anew when it goes off, and not each time: chunks come far more often than silence.
-        """
-        loop = asyncio.get_running_loop()
-        waiter = self._waiter = self._log.next_append()
-        if timeout is not None:
-            self._deadline = loop.time() + timeout
-            if self._timer is None or self._timer.when() > self._deadline:
-                self._set_timer(loop)
-        try:
-            await waiter
-        except asyncio.CancelledError:
-            self._log.forget(waiter)
-            self._stop_timer()
-            raise
-        finally:
-            self._waiter = None
-        if self._log.ended_at is not None:
-            self._stop_timer()
-
-    def _set_timer(self, loop: asyncio.AbstractEventLoop) -> None:
-        self._stop_timer()
-        self._timer = loop.call_at(self._deadline, self._time_is_up, loop)
-
-    def _stop_timer(self) -> None:
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
-
-    def _time_is_up(self, loop: asyncio.AbstractEventLoop) -> None:
-        self._timer = None
-        if self._waiter is None:
-            return  # the next wait sets another
-        if loop.time() < self._deadline:
-            self._set_timer(loop)
-        else:
-            self._log.forget(self._waiter)
-            _wake(self._waiter)
-
-    def _snapshot(self) -> Snapshot:
-        log = self._log
-        # The end itself is never folded into a snapshot: whoever reads one still sees it come.
-        self._seen = log.last_seq - (1 if log.ended_at is not None else 0)
-        return Snapshot("".join(log.texts), self._seen, log.status)
+from core.runs.run_log import MemoryReader, RunLog
 
 
 class MemoryLog:
@@ -182,14 +20,14 @@ class MemoryLog:
         self._run_bytes = run_bytes
         self._retention = retention_seconds
         self._retained_bytes = retained_bytes
-        self._logs: dict[UUID, _Log] = {}
-        self._ended: OrderedDict[UUID, _Log] = OrderedDict()
+        self._logs: dict[UUID, RunLog] = {}
+        self._ended: OrderedDict[UUID, RunLog] = OrderedDict()
 
     def open(self, run_id: UUID, epoch: int) -> None:
         """See `EventLog.open`."""
         log = self._logs.get(run_id)
         if log is None:
-            log = self._logs[run_id] = _Log(epoch, self._run_bytes)
+            log = self._logs[run_id] = RunLog(epoch, self._run_bytes)
             log.append([Event(EventKind.QUEUED)])
         elif epoch > log.epoch:
             log.epoch = epoch
@@ -204,28 +42,53 @@ class MemoryLog:
             self._ended[run_id] = log
         return log.last_seq
 
+    def find(self, run_id: UUID) -> RunLog | None:
+        """The log of this run, if it is kept here."""
+        return self._logs.get(run_id)
+
     def reader(self, run_id: UUID, after: Cursor | None) -> MemoryReader | None:
-        """See `EventLog.reader`."""
+        """A reader of what follows `after`; None if this log is not, or no longer, kept."""
         log = self._logs.get(run_id)
         return MemoryReader(log, after) if log is not None else None
+
+    async def open_reader(self, run: Run, after: Cursor | None) -> MemoryReader | None:
+        """See `EventLog.open_reader`."""
+        return self.reader(run.id, after)
+
+    def follow(self, run_id: UUID) -> None:
+        """See `EventLog.follow`: nobody else writes."""
+
+    def tell_end(self, run_id: UUID, epoch: int, end: RunEnd) -> None:
+        """See `EventLog.tell_end`: the readers of a dead process went with it."""
+
+    def silent(self) -> list[UUID]:
+        """See `EventLog.silent`: what is written here ends here."""
+        return []
+
+    def conclude(self, run_id: UUID, text: str, last_seq: int, end: RunEnd) -> None:
+        """See `EventLog.conclude`."""
+        log = self._logs.get(run_id)
+        if log is None or log.ended_at is not None:
+            return
+        if log.last_seq < last_seq - 1:
+            log.jump(text, last_seq - 1)
+        self.append(run_id, log.epoch, [Event(EventKind.END, end=end)])
 
     def forget(self, run_id: UUID) -> None:
         """See `EventLog.forget`."""
         self._logs.pop(run_id, None)
         self._ended.pop(run_id, None)
 
-    def purge(self) -> None:
-        """See `EventLog.purge`."""
+    def purge(self) -> list[UUID]:
+        """See `EventLog.purge`; the runs whose logs were dropped."""
+        dropped = []
         oldest_kept = time.monotonic() - self._retention
         size = sum(log.size + log.text_size for log in self._ended.values())
         while self._ended:
             run_id, log = next(iter(self._ended.items()))
             if (log.ended_at or 0) > oldest_kept and size <= self._retained_bytes:
-                return
+                break
             size -= log.size + log.text_size
             self.forget(run_id)
-
-
-def _wake(waiter: asyncio.Future[None]) -> None:
-    if not waiter.done():
-        waiter.set_result(None)
+            dropped.append(run_id)
+        return dropped

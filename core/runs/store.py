@@ -6,8 +6,8 @@ from datetime import datetime, timedelta
 from typing import Any, Final
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, bindparam, func, insert, or_, select, update
-from sqlalchemy.orm import Session
+from sqlalchemy import ColumnElement, bindparam, exists, func, insert, or_, select, update
+from sqlalchemy.orm import Session, aliased
 
 from core.db.changes import touch
 from core.db.inserting import insert_now
@@ -18,6 +18,7 @@ from core.db.records import MessageStatus, Run, RunStatus, SenderType
 from core.errors import QueueFull
 
 LEASE = timedelta(seconds=15)
+FORSAKEN = timedelta(seconds=5)
 
 
 _STARTED = (RunStatus.RUNNING, RunStatus.STREAMING)
@@ -29,6 +30,16 @@ _MINE: Final = (
 )
 _RENEW: Final = (
     update(RunRow).where(*_MINE).values(lease_expires_at=bindparam("lease"), last_seq=bindparam("seq"))
+)
+_RENEW_SECRETS: Final = (
+    update(RunRow)
+    .where(
+        RunRow.lease_owner == bindparam("owner"),
+        RunRow.is_secret.is_(True),
+        RunRow.finished_at.is_(None),
+        RunRow.started_at.is_(None),
+    )
+    .values(lease_expires_at=bindparam("lease"))
 )
 _STREAM: Final = (
     update(RunRow).where(*_MINE).values(status=RunStatus.STREAMING, first_token_at=bindparam("first_token"))
@@ -195,9 +206,44 @@ def orphans(session: Session, process_id: UUID, *, lease_counts: bool) -> Sequen
         or_(RunRow.status.in_(_STARTED), RunRow.is_secret),
     )
     if lease_counts:
-        # A queued secret has no lease: with its process, its text is gone.
         wanted = wanted.where(or_(RunRow.lease_expires_at < now(), RunRow.lease_expires_at.is_(None)))
-    return session.scalars(wanted).all()
+    # Where several processes look, each run is one's alone.
+    return session.scalars(wanted.with_for_update(skip_locked=True)).all()
+
+
+def renew_secrets(session: Session, process_id: UUID) -> None:
+    """Renew the leases of the queued secrets whose texts only this process knows."""
+    session.connection().execute(_RENEW_SECRETS, {"owner": process_id, "lease": now() + LEASE})
+
+
+def forsaken_threads(session: Session) -> list[UUID]:
+    """Threads with queued runs and no started one, for longer than a process takes to go on with them."""
+    started = aliased(RunRow)
+    is_busy = exists().where(
+        started.thread_id == RunRow.thread_id, started.finished_at.is_(None), started.status.in_(_STARTED)
+    )
+    return list(
+        session.scalars(
+            select(RunRow.thread_id)
+            .where(
+                RunRow.finished_at.is_(None),
+                RunRow.status == RunStatus.QUEUED,
+                RunRow.is_secret.is_(False),
+                RunRow.created_at < now() - FORSAKEN,
+                ~is_busy,
+            )
+            .distinct()
+        )
+    )
+
+
+def stored_answer(session: Session, run_id: UUID) -> tuple[Run, str]:
+    """The run as it is, and the text of its answer if there is one."""
+    row = session.get_one(RunRow, run_id)
+    text = None
+    if row.assistant_message_id is not None:
+        text = session.scalar(select(MessageRow.text).where(MessageRow.id == row.assistant_message_id))
+    return to_run(row), text or ""
 
 
 def waiting_runs(session: Session) -> list[Run]:

@@ -18,7 +18,7 @@ from core.db.migrate import migrate
 from core.db.models import MessageRow, ThreadRow
 from core.db.search_models import EntryRow
 from core.db.session import Database
-from core.db.sole import sole_server
+from core.db.sole import serving
 from core.errors import SettingsError
 from core.search.collections import add_collection, adopt, live_collection, newest_collection
 from core.search.embedding import vector_model
@@ -97,7 +97,7 @@ async def _begin_work(index: SearchIndex, settings: Settings, stack: ExitStack) 
     """Whether this index works now, rather than that of a server."""
     if settings.chroma_url is not None:  # whoever wants may use that, so the database is asked who works
         try:
-            stack.enter_context(sole_server(settings.database_url))
+            stack.enter_context(serving(settings.database_url, is_one_of_many=False))
         except SettingsError:
             return False
     try:

@@ -15,6 +15,7 @@ from sqlalchemy.orm import Session
 from api.services import running_services
 from core.context import Context, Services
 from core.db import engines
+from core.db.group_commit import GroupCommitWriter
 from core.db.records import Run, RunStatus
 from core.db.session import DatabaseUnavailable
 from core.resolvers import runs
@@ -94,6 +95,14 @@ class WriterHold:
     async def __aexit__(self, *_: object) -> None:
         self._let_go.set()
         await self._task
+
+    async def until_something_waits(self) -> None:
+        """Return once a job waits behind this one."""
+        writer = self._ctx.db._writer  # noqa: SLF001
+        assert isinstance(writer, GroupCommitWriter)
+        async with asyncio.timeout(PATIENCE):
+            while writer._jobs.empty():  # noqa: SLF001 - its queue tells nobody
+                await asyncio.to_thread(lambda: None)
 
     def _work(self, session: Session) -> None:
         del session
@@ -190,9 +199,9 @@ async def test_a_cancel_whose_caller_leaves_is_told_to_every_reader(
     await send(ctx, thread_id, model)
     run_id = await send(ctx, thread_id, model)
     reader = asyncio.create_task(runs.wait_for_end(ctx, run_id))
-    async with WriterHold(ctx):
+    async with WriterHold(ctx) as hold:
         cancelling = asyncio.create_task(runs.cancel_run(ctx, run_id))
-        await turns()
+        await hold.until_something_waits()
         cancelling.cancel()
         await turns()
 

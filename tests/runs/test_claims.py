@@ -119,7 +119,7 @@ async def test_a_waiting_secret_is_ended_once_its_process_is_gone(db: Database) 
 
     assert await db.write(claim(thread_id)) is None
     assert await db.read(status(run_id)) is RunStatus.QUEUED
-    assert thread_id in await reap(db, alive, lease_counts=True)
+    assert thread_id in [run.thread_id for run in await reap(db, alive, lease_counts=True)]
     assert await db.read(status(run_id)) is RunStatus.FAILED
     assert await db.read(lambda session: awaits_secret(session, thread_id))
 

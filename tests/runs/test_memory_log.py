@@ -14,7 +14,8 @@ from core.db.records import RunStatus
 from core.ids import new_id
 from core.runs.events import Batch, Cursor, Event, EventKind, RunEnd, Snapshot
 from core.runs.log import Fenced
-from core.runs.memory_log import EVENT_OVERHEAD, MOST_EVENTS_IN_A_BATCH, MemoryLog, MemoryReader
+from core.runs.memory_log import MemoryLog
+from core.runs.run_log import EVENT_OVERHEAD, MOST_EVENTS_IN_A_BATCH, MemoryReader
 
 SMALL = EVENT_OVERHEAD * 10
 LARGE = EVENT_OVERHEAD * 10_000

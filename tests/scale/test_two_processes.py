@@ -1,0 +1,135 @@
+"""A run belongs to no process: what one writes, every other reads, resumes and ends."""
+
+from concurrent.futures import ThreadPoolExecutor
+
+from tests.clients import DONE, Client
+from tests.conftest import unique
+from tests.provider.client import ProviderProcess
+from tests.provider.script import WaitFor, text_stream
+from tests.runs.following import Frame, cancel, ended, events, following, run, start, text_of
+
+Both = tuple[Client, Client]
+WORDS = [f"{number} " for number in range(200)]
+
+
+def test_a_run_of_one_process_is_read_live_on_the_other(
+    clients: Both, provider: ProviderProcess, model: str
+) -> None:
+    one, two = clients
+    provider.script(model, text_stream("First", WaitFor(model), " second"))
+    run_id = start(one, one.new_thread()["id"], model=model)
+    with following(two, run_id) as frames:
+        assert next(frame for frame in frames if text_of([frame]) == "First")
+        provider.open_gate(model)
+        rest = list(frames)
+
+    assert text_of(rest) == " second"
+    assert rest[-1].data == DONE
+    assert events(one, run_id) == events(two, run_id)
+
+
+def test_a_reader_goes_on_where_it_stopped_on_the_other_process(
+    clients: Both, provider: ProviderProcess, model: str
+) -> None:
+    one, two = clients
+    provider.script(model, text_stream(*WORDS[:100], WaitFor(model), *WORDS[100:]))
+    run_id = start(one, one.new_thread()["id"], model=model)
+    seen = []
+    with following(one, run_id) as frames:
+        for frame in frames:
+            seen.append(frame)
+            if text_of(seen) == "".join(WORDS[:57]):
+                break
+    with following(two, run_id, after=seen[-1].cursor) as frames:
+        provider.open_gate(model)
+        seen += frames
+
+    assert text_of(seen) == "".join(WORDS)
+    assert numbered(seen) == numbered(events(one, run_id))
+
+
+def numbered(frames: list[Frame]) -> list[Frame]:
+    """All that are events; the others are heartbeats."""
+    return [frame for frame in frames if frame.cursor is not None]
+
+
+def test_a_run_is_cancelled_by_the_other_process(
+    clients: Both, provider: ProviderProcess, model: str
+) -> None:
+    one, two = clients
+    provider.script(model, text_stream("Some", WaitFor("never")))
+    thread_id = one.new_thread()["id"]
+    run_id = start(one, thread_id, model=model)
+    with following(one, run_id) as frames:
+        next(frame for frame in frames if text_of([frame]) == "Some")
+        answer = cancel(two, run_id)
+        rest = list(frames)
+
+    assert answer.json()["status"] == "cancelled"
+    assert [frame.data for frame in rest].count(DONE) == 1
+    assert two.messages(thread_id)[0]["text"] == "Some"
+
+
+def test_sends_to_two_processes_are_answered_one_at_a_time_and_in_order(
+    clients: Both, provider: ProviderProcess, model: str
+) -> None:
+    one, two = clients
+    gates = [WaitFor(f"{model} {number}") for number in range(6)]
+    provider.script(model, *(text_stream(gate, f"answer {number}") for number, gate in enumerate(gates)))
+    thread_id = one.new_thread()["id"]
+    runs = [
+        start((one, two)[number % 2], thread_id, f"Question {number}", model=model) for number in range(6)
+    ]
+    for number, gate in enumerate(gates):
+        provider.wait_until_held(gate.gate)
+        waiting = [run(one, run_id)["status"] for run_id in runs[number + 1 :]]
+        assert waiting == ["queued"] * len(waiting)
+        provider.open_gate(gate.gate)
+        assert ended((two, one)[number % 2], runs[number])["status"] == "completed"
+
+    told = [message["text"] for message in reversed(two.messages(thread_id))]
+    assert [text for text in told if text.startswith("answer")] == [f"answer {number}" for number in range(6)]
+
+
+def test_one_idempotency_key_on_two_processes_is_one_run(
+    clients: Both, provider: ProviderProcess, model: str
+) -> None:
+    provider.script(model, text_stream("Once"))
+    thread_id = clients[0].new_thread()["id"]
+    key = unique("key")
+
+    def send(number: int) -> str:
+        return start_with_key(clients[number % 2], thread_id, model, key)
+
+    with ThreadPoolExecutor(8) as pool:
+        runs = set(pool.map(send, range(8)))
+
+    assert len(runs) == 1
+    assert ended(clients[1], runs.pop())["status"] == "completed"
+    assert len(clients[0].messages(thread_id)) == 2
+
+
+def start_with_key(client: Client, thread_id: str, model: str, key: str) -> str:
+    body = {"text": "Hi", "model": model}
+    url = f"/api/threads/{thread_id}/messages/stream"
+    with client.stream("POST", url, json=body, headers={"Idempotency-Key": key}) as response:
+        response.read()
+        assert response.status_code == 200, response.text
+        return response.headers["X-Run-Id"]
+
+
+def test_who_is_signed_out_or_deactivated_on_one_process_is_so_on_the_other(
+    clients: Both, servers: tuple[object, object]
+) -> None:
+    del servers
+    one, two = clients
+    name, password = unique("leaver"), "correct horse battery"
+    user_id = one.post("/api/auth/register", json={"username": name, "password": password}).json()["id"]
+    with Client(str(two.base_url)) as other:
+        other.sign_in(name, password)
+        assert other.get("/api/auth/me").status_code == 200
+        deactivate = "mutation ($id: UUID!) { deactivateUser(input: {userId: $id}) { __typename } }"
+        said = one.post("/graphql", json={"query": deactivate, "variables": {"id": user_id}}).json()
+        assert "errors" not in said, said
+        statuses = {other.get("/api/auth/me").status_code for _ in range(50)}
+    assert 401 in statuses
