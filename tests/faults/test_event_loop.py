@@ -32,6 +32,7 @@ WAITED_SECONDS = 0.05
 TRIES = 6
 JSON = {"Content-Type": "application/json"}
 ACCOUNT = {"username": "ticking", "password": PASSWORD}
+SEARCH = "query ($query: String!) { search(query: $query, mode: REGEX, first: 20) { totalCount } }"
 PARAGRAPH = "# Head\n\n- a *list* of `things`\n\n| a | b |\n|---|---|\n| 1 | 2 |\n\n" + "Some text. " * 80
 
 
@@ -98,7 +99,8 @@ def watched(tmp_path_factory: pytest.TempPathFactory) -> Iterator[WatchedServer]
         chroma_persist_directory=directory / "chroma",
         jwt_secret_key=SECRET,
         llm_enabled=False,
-        search_enabled=False,
+        embedding_api_base="http://127.0.0.1:9/v1",  # nobody is there: texts are searched all the same
+        search_deadline_seconds=0.3,
     )
     with WatchedServer(settings) as server:
         httpx.post(f"{server.url}/api/auth/register", json=ACCOUNT).raise_for_status()
@@ -193,3 +195,24 @@ def test_exports_are_written_beside_the_streams(watched: WatchedServer, client: 
         assert answer.status_code == 200, answer.text
 
     assert_loop_goes_on(watched, export)
+
+
+@pytest.mark.parametrize(
+    "pattern",
+    ["(a+)+$", "((x?){40}){20}", "|".join(f"b{number}" for number in range(200)), "[a-z]*q", "a" * 10_000],
+    ids=["catastrophic", "nested repeats", "many alternatives", "no literal", "too long"],
+)
+def test_hostile_patterns_are_matched_beside_the_streams(
+    watched: WatchedServer, client: Client, pattern: str
+) -> None:
+    thread_id = client.new_thread()["id"]
+    for _ in range(20):
+        client.send_message(thread_id, ("a" * 1000 + " and more of it. ") * 10)
+    variables = {"query": pattern}
+
+    def search() -> None:
+        answer = client.post("/graphql", json={"query": SEARCH, "variables": variables}).json()
+        codes = [error["extensions"]["code"] for error in answer.get("errors", ())]
+        assert codes in ([], ["BAD_USER_INPUT"]), answer
+
+    assert_loop_goes_on(watched, search)
