@@ -11,7 +11,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 from core.db.migrate import migrate
 from tests.processes import end_with_parent
@@ -28,53 +28,83 @@ def migrated(engine: str, directory: Path) -> Iterator[str]:
         yield url
 
 
-@contextmanager
-def postgresql() -> Iterator[str]:
-    """The URL of an empty database, whose server ends with the block or with this process."""
-    spec = importlib.util.find_spec("pgserver")
-    assert spec is not None
-    assert spec.submodule_search_locations is not None
-    programs = Path(spec.submodule_search_locations[0]) / "pginstall" / "bin"
-    # Not pytest's directory: PostgreSQL refuses to run as root, and its user must reach the data.
-    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as name:
-        directory = Path(name)
-        user: dict[str, Any] = {}
-        if os.getuid() == 0:
+class PostgreSQLProcess:
+    """A server with an empty database; it keeps its port and its data when it is started again."""
+
+    def __init__(self, directory: Path) -> None:
+        spec = importlib.util.find_spec("pgserver")
+        assert spec is not None
+        assert spec.submodule_search_locations is not None
+        self._programs = Path(spec.submodule_search_locations[0]) / "pginstall" / "bin"
+        self._directory = directory
+        self._user: dict[str, Any] = {}
+        if os.getuid() == 0:  # PostgreSQL refuses to run as root
             directory.chmod(0o755)
             os.chown(directory, NOBODY, NOBODY)
-            user = {"user": NOBODY, "group": NOBODY, "extra_groups": []}
+            self._user = {"user": NOBODY, "group": NOBODY, "extra_groups": []}
         subprocess.run(
             [
-                *(str(programs / "initdb"), "--auth=trust", "-E", "UTF8", "--locale-provider=builtin"),
+                *(str(self._programs / "initdb"), "--auth=trust", "-E", "UTF8", "--locale-provider=builtin"),
                 *("--locale=C.UTF-8", "--no-sync", "-U", "postgres", "-D", str(directory / "data")),
             ],
             check=True,
             stdout=subprocess.DEVNULL,
-            **user,
+            **self._user,
         )
-        port = _free_port()
-        server = subprocess.Popen(
+        self.port = _free_port()
+
+    def url(self, port: int | None = None) -> str:
+        """The URL of its database, or of what stands for it on another port."""
+        return f"postgresql://postgres@127.0.0.1:{port or self.port}/postgres"
+
+    def start(self) -> Self:
+        """Start, and return once connections are taken."""
+        self._server = subprocess.Popen(
             [
-                *(str(programs / "postgres"), "-D", str(directory / "data"), "-p", str(port)),
-                *("-k", str(directory), "-c", "listen_addresses=127.0.0.1", "-c", "fsync=off"),
+                *(
+                    str(self._programs / "postgres"),
+                    "-D",
+                    str(self._directory / "data"),
+                    "-p",
+                    str(self.port),
+                ),
+                *("-k", str(self._directory), "-c", "listen_addresses=127.0.0.1", "-c", "fsync=off"),
             ],
             stderr=subprocess.PIPE,
             text=True,
             preexec_fn=end_with_parent,  # noqa: PLW1509 - it makes one system call and takes no lock
-            **user,
+            **self._user,
         )
         ready: queue.Queue[bool] = queue.Queue()
-        reader = threading.Thread(target=_read, args=(server, ready))
-        reader.start()
+        self._reader = threading.Thread(target=_read, args=(self._server, ready))
+        self._reader.start()
+        assert ready.get(timeout=30)
+        return self
+
+    def stop(self) -> None:
+        """End it at once: SIGTERM would wait for connections that a failed test left."""
+        self._server.send_signal(signal.SIGINT)
+        self._server.wait()
+        self._reader.join()
+
+
+@contextmanager
+def postgresql() -> Iterator[str]:
+    """The URL of an empty database, whose server ends with the block or with this process."""
+    with postgresql_process() as server:
+        yield server.url()
+
+
+@contextmanager
+def postgresql_process() -> Iterator[PostgreSQLProcess]:
+    """The server itself, started."""
+    # Not pytest's directory: the user that it runs as must reach the data.
+    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as name:
+        server = PostgreSQLProcess(Path(name)).start()
         try:
-            assert ready.get(timeout=30)
-            yield f"postgresql://postgres@127.0.0.1:{port}/postgres"
+            yield server
         finally:
-            server.send_signal(
-                signal.SIGINT
-            )  # at once: SIGTERM waits for connections that a failed test left
-            server.wait()
-            reader.join()
+            server.stop()
 
 
 def _read(server: subprocess.Popen[str], ready: queue.Queue[bool]) -> None:

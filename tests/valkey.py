@@ -29,14 +29,18 @@ class ValkeyProcess:
         self._directory = directory
         with socket.socket() as probe:
             probe.bind(("127.0.0.1", 0))
-            self._port: int = probe.getsockname()[1]
-        self.url = f"redis://127.0.0.1:{self._port}/0"
+            self.port: int = probe.getsockname()[1]
+        self.url = self.url_at(self.port)
+
+    def url_at(self, port: int) -> str:
+        """The URL of what stands for it on another port."""
+        return f"redis://127.0.0.1:{port}/0"
 
     def start(self) -> Self:
         """Start, and return once it answers."""
         self._process = subprocess.Popen(
             [
-                *(str(self._program), "--bind", "127.0.0.1", "--port", str(self._port), "--save", ""),
+                *(str(self._program), "--bind", "127.0.0.1", "--port", str(self.port), "--save", ""),
                 *("--dir", str(self._directory)),
             ],
             stdout=subprocess.DEVNULL,

@@ -110,6 +110,9 @@ class Broker:
                     await self._take(pubsub)
             except UNREACHABLE as error:
                 _logger.warning("broker lost", error=type(error).__name__, next_try_seconds=wait)
+            except Exception:
+                # Without a subscription this process would be deaf for ever.
+                _logger.exception("broker's message not understood", next_try_seconds=wait)
             finally:
                 self._pubsub = None
             await asyncio.sleep(wait)

@@ -54,6 +54,8 @@ def _postgresql_engine(url: URL, pool_size: int) -> Engine:
         pool_pre_ping=True,
         pool_recycle=1800,
         hide_parameters=True,  # they are users' texts, and errors are logged
+        # A server that is gone without a word must not keep a thread for ever.
+        connect_args={"connect_timeout": 5, "tcp_user_timeout": 15_000, "keepalives_idle": 10},
     )
 
 

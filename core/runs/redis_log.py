@@ -6,7 +6,6 @@ twice is dropped; so no event is missed, however often the connection is lost. R
 """
 
 import asyncio
-import contextlib
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -26,6 +25,7 @@ from core.runs.redis_writer import RedisWriter
 from core.runs.run_log import MemoryReader, RunLog
 
 SILENCE_SECONDS = 5.0
+RETRY_SECONDS = 0.5
 BACK = PREFIX + "back"
 
 _logger = get_logger(__name__)
@@ -41,6 +41,7 @@ class _Mirror:
     is_kept: bool = False
     """Whether it is wanted although nobody reads it: it was sent here, and may yet be read."""
     readers: WeakSet[MemoryReader] = field(default_factory=WeakSet)
+    openers: int = 0
     synced: asyncio.Event = field(default_factory=asyncio.Event)
     is_found: bool = False
     syncing: asyncio.Task[None] | None = None
@@ -97,7 +98,7 @@ class RedisLog:
         for run_id, mirror in list(self._mirrors.items()):
             if mirror.log.ended_at is not None:
                 self._stop_mirror(run_id)
-            elif not mirror.is_kept and not mirror.readers:
+            elif not (mirror.is_kept or mirror.readers or mirror.openers):
                 self._stop_mirror(run_id)
                 self._memory.forget(run_id)
 
@@ -114,9 +115,14 @@ class RedisLog:
         mirror = self._mirrors.get(run.id)
         if mirror is None:
             return MemoryReader(log, after)
-        with contextlib.suppress(TimeoutError):
+        mirror.openers += 1  # else it would be let go meanwhile: nobody reads it yet
+        try:
             async with asyncio.timeout(TIMEOUT_SECONDS):
                 await mirror.synced.wait()
+        except TimeoutError:
+            pass  # the broker is away: the reader waits, with what is known here
+        finally:
+            mirror.openers -= 1
         if run.status.is_final and not mirror.is_found:
             return None  # `purge` lets the mirror go
         reader = MemoryReader(log, after, is_mirror=True)
@@ -194,9 +200,10 @@ class RedisLog:
             try:
                 found = await self._writer.call(READ, run_id, log.epoch, log.last_seq)
             except UNREACHABLE as error:
-                # The subscription is over as well, and once it begins again so does this.
-                _logger.info("run not read", run_id=str(run_id), error=type(error).__name__)
-                return
+                _logger.info("run not read yet", run_id=str(run_id), error=type(error).__name__)
+                mirror.is_stale = True
+                await asyncio.sleep(RETRY_SECONDS)
+                continue
             if found is not None:
                 self._catch_up(run_id, mirror, found)
             mirror.synced.set()

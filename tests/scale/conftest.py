@@ -10,7 +10,7 @@ from tests.clients import Client
 from tests.postgresql import postgresql
 from tests.provider.client import ProviderProcess
 from tests.servers import PASSWORD, ServerProcess
-from tests.valkey import ValkeyProcess, valkey
+from tests.valkey import valkey
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,18 +18,18 @@ class Engines:
     """What the servers share."""
 
     settings: dict[str, str]
-    valkey: ValkeyProcess
 
 
-def engines_in(directory: Path, database_url: str, broker: ValkeyProcess) -> Engines:
+def engines_in(directory: Path, database_url: str, redis_url: str) -> Engines:
     """The settings of servers that share these."""
     settings = {
         "CHAT_DATABASE_URL": database_url,
-        "CHAT_REDIS_URL": broker.url,
+        "CHAT_REDIS_URL": redis_url,
         "CHAT_ATTACHMENTS_STORAGE_DIR": str(directory / "storage"),
         "CHAT_SEARCH_ENABLED": "false",
+        "CHAT_LLM_TIMEOUT_SECONDS": "60",
     }
-    return Engines(settings, broker)
+    return Engines(settings)
 
 
 def new_server(engines: Engines, directory: Path, provider_url: str, **more: str) -> ServerProcess:
@@ -41,7 +41,7 @@ def new_server(engines: Engines, directory: Path, provider_url: str, **more: str
 @pytest.fixture(scope="module")
 def engines(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engines]:
     with postgresql() as database_url, valkey() as broker:
-        yield engines_in(tmp_path_factory.mktemp("engines"), database_url, broker)
+        yield engines_in(tmp_path_factory.mktemp("engines"), database_url, broker.url)
 
 
 @pytest.fixture(scope="module")
