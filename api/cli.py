@@ -31,13 +31,12 @@ def serve(
     port: Port = 8009,
     workers: Annotated[int, typer.Option(help="Processes", min=1)] = 1,
 ) -> None:
-    """Run the server, configured by CHAT_* variables and `.env`."""
-    settings = load_settings()
-    if workers > 1:
-        raise SettingsError(
-            "--workers: one process is all that an event log in memory allows; leave the option out"
-        )
-    serve_app(settings, host=host, port=port)
+    """Run the server, configured by CHAT_* variables and `.env`.
+
+    Several processes need PostgreSQL, Redis or Valkey, and a Chroma server. SIGHUP replaces them by new
+    ones, one after the other, while the others serve.
+    """
+    serve_app(load_settings(), host=host, port=port, workers=workers)
 
 
 @app.command()

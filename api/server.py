@@ -1,9 +1,11 @@
 """The HTTP server of `serve` and `demo`."""
 
 import asyncio
+import functools
 import gc
 import ipaddress
 import socket
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
@@ -12,7 +14,9 @@ import uvicorn
 from api.app import create_app
 from api.services import running_services
 from api.slow_clients import protocol_with_deadlines
+from api.workers import Workers, WorkersFailed
 from core.context import Services
+from core.db.migrate import migrate
 from core.errors import SettingsError
 from core.logs import configure_logging, get_logger
 from core.settings import DEFAULT_SECRET, Settings
@@ -34,11 +38,63 @@ def check_exposure(settings: Settings, host: str) -> None:
         )
 
 
-def serve(settings: Settings, *, host: str, port: int, on_started: Callable[[], None] = lambda: None) -> None:
+def serve(
+    settings: Settings,
+    *,
+    host: str,
+    port: int,
+    workers: int = 1,
+    on_started: Callable[[], None] = lambda: None,
+) -> None:
     """Serve until SIGTERM or Ctrl-C, then drain. Raises `SettingsError` if it cannot start."""
     check_exposure(settings, host)
+    check_workers(settings, workers)
     configure_logging(settings.log_level)
-    bound = _bind(host, port)
+    with _bind(host, port) as bound:
+        if workers == 1:
+            _serve(settings, bound, on_started)
+            return
+        migrate(settings.database_url)  # what is wrong with it is told once
+        try:
+            Workers(functools.partial(_serve_as_worker, settings), bound, workers).run()
+        except WorkersFailed as error:
+            raise SettingsError(f"--workers: {error}") from None
+
+
+def check_workers(settings: Settings, workers: int) -> None:
+    """Raise `SettingsError` unless so many processes can work together, saying what to set."""
+    if workers == 1:
+        return
+    missing = [
+        sentence
+        for sentence, is_missing in (
+            ("CHAT_DATABASE_URL: SQLite has one writer; use PostgreSQL", not settings.is_on_postgresql),
+            ("CHAT_REDIS_URL: set it, so that answers are read in every process", not settings.redis_url),
+            (
+                "CHAT_CHROMA_URL: set it, a directory is one process's; or set CHAT_SEARCH_ENABLED=false",
+                settings.search_enabled and not settings.chroma_url,
+            ),
+            (
+                "CHAT_JWT_SECRET_KEY: set a secret of your own",
+                settings.jwt_secret_key == DEFAULT_SECRET,
+            ),
+        )
+        if is_missing
+    ]
+    if missing:
+        raise SettingsError(f"--workers {workers} needs more: " + "; ".join(missing))
+
+
+def _serve_as_worker(settings: Settings, bound: socket.socket, on_started: Callable[[], None]) -> None:
+    configure_logging(settings.log_level)
+    try:
+        _serve(settings, bound, on_started)
+    except SettingsError as error:
+        _logger.error("worker cannot start", error=str(error))  # noqa: TRY400 - the sentence says it all
+        sys.exit(2)
+
+
+def _serve(settings: Settings, bound: socket.socket, on_started: Callable[[], None]) -> None:
     app = create_app(settings)
     config = uvicorn.Config(
         app,
@@ -57,7 +113,7 @@ def serve(settings: Settings, *, host: str, port: int, on_started: Callable[[], 
             _calm_collector()
             await _DrainingServer(config, services, on_started).serve(sockets=[bound])
 
-    with bound, asyncio.Runner(loop_factory=config.get_loop_factory()) as runner:
+    with asyncio.Runner(loop_factory=config.get_loop_factory()) as runner:
         runner.run(run())
 
 

@@ -1,12 +1,13 @@
 """Streams through this server, beside the provider itself and servers that store nothing, in one run.
 
-    python -m bench.streaming [--cases paced,full,…] [--rounds 2] [--quick] [--json FILE]
+    python -m bench.streaming [--cases paced,full,…] [--rounds 2] [--quick] [--log redis] [--json FILE]
                               [--other URL] [--other-path PATH] [--other-header "Name: value"]
 
 A provider of its own sends chunks of some 200 bytes, each with the time; a load client of its own, on raw
 sockets, looks at every one. Everything that is measured takes turns, round by round, and the median of the
 rounds is told. Everything is on in the server: tokens, storage, checkpoints, the event log, heartbeats.
-`--other` puts another product beside, which speaks chat/completions.
+`--log redis` adds a second server of ours, whose events go to a Valkey server as well. `--other` puts
+another product beside, which speaks chat/completions.
 """
 
 import argparse
@@ -21,7 +22,7 @@ from typing import Any, Final
 import numpy as np
 
 from bench.streaming_measures import Load, run
-from bench.streaming_targets import BARE, DIRECT, OURS, USUAL, Target, targets
+from bench.streaming_targets import BARE, DIRECT, OURS, SHARED, USUAL, Target, targets
 
 CASES: Final = {
     # First: later it would find memory that is there already.
@@ -125,10 +126,23 @@ def compared(result: dict[str, Any]) -> list[tuple[str, float, float]]:
         )
     if "long" in result:
         found.append(("last 10,000 of 100,000 chunks / first", 1.2, result["long"][OURS]["last / first"]))
-    rows = [case[name] for case in result.values() for name in (OURS, *READERS) if name in case]
+    found += _shared(result.get("paced", {}))
+    rows = [case[name] for case in result.values() for name in (OURS, SHARED, *READERS) if name in case]
     broken = sum(row.get(key, 0) for row in rows for key in ("dropped", "repeated", "failed"))
     found.append(("chunks dropped or repeated, streams failed", 0, broken))
     return found
+
+
+def _shared(paced: dict[str, Figures]) -> list[tuple[str, float, float]]:
+    """What the log that processes share may cost beside the log in memory."""
+    if SHARED not in paced:
+        return []
+    cost = paced[SHARED]["CPU/chunk, us"] / paced[OURS]["CPU/chunk, us"]
+    later = paced[SHARED]["age p99, ms"] - paced[OURS]["age p99, ms"]
+    return [
+        ("CPU a chunk, 200 streams of 12/s, shared log / log in memory", 1.5, cost),
+        ("added latency p99 beyond that of the log in memory, ms", 60, later),
+    ]
 
 
 def main() -> None:
@@ -140,13 +154,14 @@ def main() -> None:
     parser.add_argument("--other")
     parser.add_argument("--other-path", default="/v1/chat/completions")
     parser.add_argument("--other-header", action="append", default=[])
+    parser.add_argument("--log", choices=("memory", "redis"), default="memory")
     parser.add_argument("--json", type=Path)
     arguments = parser.parse_args()
     rounds = 1 if arguments.quick else arguments.rounds
     result: dict[str, Any] = {}
     with tempfile.TemporaryDirectory() as temporary:
         directory = Path(temporary)
-        with targets(directory) as found:
+        with targets(directory, log=arguments.log) as found:
             ours = next(target for target in found if target.name == OURS)
             if arguments.other:
                 headers = dict(line.split(": ", 1) for line in arguments.other_header)

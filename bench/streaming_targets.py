@@ -16,8 +16,10 @@ from bench.search_server import free_port
 from tests.clients import Client
 from tests.processes import end_with_parent
 from tests.servers import PASSWORD, ServerProcess
+from tests.valkey import valkey
 
 OURS: Final = "gwp-chat"
+SHARED: Final = "shared log"
 DIRECT: Final = "provider itself"
 USUAL: Final = "usual way"
 BARE: Final = "bare"
@@ -89,30 +91,39 @@ class Ours(Target):
 
 
 @contextmanager
-def targets(directory: Path) -> Iterator[list[Target]]:
-    """All that is compared, with one provider behind them."""
+def targets(directory: Path, *, log: str = "memory") -> Iterator[list[Target]]:
+    """All that is compared, with one provider behind them.
+
+    With the log `redis`, this server a second time: its events go to a Valkey server, too.
+    """
     with ExitStack() as stack:
         pid, port = stack.enter_context(process("bench.streaming_provider", "0"))
         provider = f"http://127.0.0.1:{port}/v1"
-        server = stack.enter_context(
-            ServerProcess(
-                directory,
-                provider,
-                {
-                    "CHAT_MAX_CONCURRENT_RUNS": "2000",
-                    "CHAT_CHROMA_PERSIST_DIRECTORY": str(directory / "chroma"),
-                    "CHAT_LLM_TIMEOUT_SECONDS": "60",
-                },
-            )
-        )
-        ours = Ours(OURS, server.url, server.pid, headers=_signed_in(server.url))
-        found = [Target(DIRECT, f"http://127.0.0.1:{port}", pid), ours]
+        found = [Target(DIRECT, f"http://127.0.0.1:{port}", pid)]
+        found.append(stack.enter_context(_ours(OURS, directory, provider, {})))
+        if log == "redis":
+            broker = stack.enter_context(valkey())
+            (directory / SHARED).mkdir()
+            shared = _ours(SHARED, directory / SHARED, provider, {"CHAT_REDIS_URL": broker.url})
+            found.append(stack.enter_context(shared))
         for name, kind in ((USUAL, "usual"), (BARE, "bare")):
             free = free_port()
             pid, _ = stack.enter_context(process("bench.streaming_references", kind, str(free), provider))
             found.append(Target(name, f"http://127.0.0.1:{free}", pid))
             wait_until_reachable(found[-1])
         yield found
+
+
+@contextmanager
+def _ours(name: str, directory: Path, provider: str, more: dict[str, str]) -> Iterator[Ours]:
+    settings = {
+        "CHAT_MAX_CONCURRENT_RUNS": "2000",
+        "CHAT_CHROMA_PERSIST_DIRECTORY": str(directory / "chroma"),
+        "CHAT_LLM_TIMEOUT_SECONDS": "60",
+        **more,
+    }
+    with ServerProcess(directory, provider, settings) as server:
+        yield Ours(name, server.url, server.pid, headers=_signed_in(server.url))
 
 
 def _signed_in(url: str) -> dict[str, str]:

@@ -224,7 +224,12 @@ class Settings(BaseSettings):
     @property
     def is_one_of_many(self) -> bool:
         """Whether other processes may serve the same database at the same time."""
-        return self.redis_url is not None and not self.database_url.startswith("sqlite:")
+        return self.redis_url is not None and self.is_on_postgresql
+
+    @property
+    def is_on_postgresql(self) -> bool:
+        """Whether the database is PostgreSQL, and not SQLite."""
+        return not self.database_url.startswith("sqlite:")
 
     @field_validator("llm_api_base", "embedding_api_base", "chroma_url")
     @classmethod

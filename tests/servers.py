@@ -7,7 +7,7 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -27,9 +27,16 @@ class ServerProcess:
     Settings are given as `CHAT_*` variables; stderr goes to `directory/server.log`.
     """
 
-    def __init__(self, directory: Path, provider_url: str, settings: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self,
+        directory: Path,
+        provider_url: str,
+        settings: Mapping[str, str] | None = None,
+        arguments: Sequence[str] = (),
+    ) -> None:
         self.directory = directory
         self.log_file = directory / "server.log"
+        self._arguments = arguments
         self._settings = {
             "CHAT_DATABASE_URL": f"sqlite:///{directory / 'app.db'}",
             "CHAT_ATTACHMENTS_STORAGE_DIR": str(directory / "storage"),
@@ -63,7 +70,7 @@ class ServerProcess:
         """Start, and return once requests are answered. Raises AssertionError with the log if it ends."""
         environment = {name: value for name, value in os.environ.items() if not name.startswith("CHAT_")}
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "api", "serve", "--port", "0"],
+            [sys.executable, "-m", "api", "serve", "--port", "0", *self._arguments],
             cwd=self.directory,
             env={**environment, **self._settings, "PYTHONPATH": str(Path(__file__).parents[1])},
             stderr=subprocess.PIPE,
