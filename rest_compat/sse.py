@@ -175,6 +175,9 @@ class RunStream(Response):
             return
         while not reader.done:
             update = await reader.next(self._heartbeat_seconds)
+            if update is None and reader.done:
+                await send({"type": "http.response.body", "body": DONE, "more_body": True})
+                break
             try:
                 body = (
                     self._frames.heartbeat(reader.status)

@@ -1,6 +1,7 @@
 """The connection to Redis or Valkey: commands, and one subscription for the whole process."""
 
 import asyncio
+import contextlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -88,24 +89,24 @@ class Broker:
         """Bring the subscription in line; what fails here, the next connection begins with."""
         while not self._is_closing:
             channel = await self._changes.get()
-            pubsub = self._pubsub
-            if pubsub is None:
+            connection = self._pubsub.connection if self._pubsub is not None else None
+            if connection is None or not connection.is_connected:
                 continue
-            try:
-                if channel in self._subscribers:
-                    await pubsub.subscribe(channel)
-                else:
-                    await pubsub.unsubscribe(channel)
-            except UNREACHABLE:
-                continue
+            command = "SUBSCRIBE" if channel in self._subscribers else "UNSUBSCRIBE"
+            with contextlib.suppress(*UNREACHABLE):
+                # Past the client's own methods: those connect anew, and read, while `_take` reads.
+                await connection.send_command(command, channel, check_health=False)
 
     async def _listen(self) -> None:
         wait = SHORTEST_WAIT_SECONDS
         while not self._is_closing:
             try:
                 async with self.client.pubsub() as pubsub:
-                    await pubsub.subscribe(PREFIX + "hello", *self._subscribers)
+                    asked = set(self._subscribers)
+                    await pubsub.subscribe(PREFIX + "hello", *asked)
                     self._pubsub = pubsub
+                    for channel in asked ^ set(self._subscribers):  # changed while that was under way
+                        self._changes.put_nowait(channel)
                     wait = SHORTEST_WAIT_SECONDS
                     await self._take(pubsub)
             except UNREACHABLE as error:

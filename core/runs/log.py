@@ -19,7 +19,7 @@ class Reader(Protocol):
     """Whether the end was given, or had been seen before: nothing will follow."""
 
     async def next(self, timeout: float | None = None) -> Batch | Snapshot | None:
-        """What comes next, or None after `timeout` seconds of silence.
+        """What comes next, or None: after `timeout` seconds of silence, or if the end was seen before.
 
         A snapshot comes where the events that should come next are no longer kept; live events
         follow it without a gap.

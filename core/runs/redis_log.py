@@ -198,7 +198,9 @@ class RedisLog:
         while mirror.is_stale:
             mirror.is_stale = False
             try:
-                found = await self._writer.call(READ, run_id, log.epoch, log.last_seq)
+                # Nothing is behind event 0 of any epoch, and everything behind that of epoch 0.
+                epoch = log.epoch if log.last_seq else 0
+                found = await self._writer.call(READ, run_id, epoch, log.last_seq)
             except UNREACHABLE as error:
                 _logger.info("run not read yet", run_id=str(run_id), error=type(error).__name__)
                 mirror.is_stale = True
@@ -219,6 +221,9 @@ class RedisLog:
         for entry_id, fields in entries:
             entry_epoch, last = map(int, entry_id.split(b"-"))
             events = _decode(fields[b"e"] if isinstance(fields, dict) else fields[1])
+            if last - len(events) > log.last_seq:
+                _logger.error("event log has a hole", run_id=str(run_id), seq=log.last_seq + 1)
+                break  # the end is told from the database
             log.epoch = min(log.epoch, entry_epoch)
             self._take(run_id, mirror, entry_epoch, last + 1 - len(events), events)
         log.epoch = epoch

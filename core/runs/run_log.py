@@ -124,6 +124,8 @@ class MemoryReader:
             if self._seen > log.last_seq and log.ended_at is not None:
                 self._seen = -1  # what it had seen elsewhere has not come to stay
             elif self._seen >= log.last_seq and self._generation == log.generation:
+                # It had seen the end in another process before this log had it.
+                self.done = log.ended_at is not None
                 return None
         if self._seen + 1 < log.base or self._generation != log.generation:
             return self._snapshot()
