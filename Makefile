@@ -4,20 +4,24 @@ VENV := .venv
 BIN := $(VENV)/bin
 PLAYGROUND := api/static/playground/index.html
 NODE_SUFFICES := const [a, b] = process.versions.node.split("."); process.exit(a > 20 || a == 20 && b >= 19 ? 0 : 1)
+TESTS := tests/contract tests/runs tests/graphql
 RELEASED := docs/released-schema.graphql
 INSTALL := $(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check format schema playground playground-if-possible lock clean
+.PHONY: help run test test-engines check format schema playground playground-if-possible lock clean
 
 help: ## List the targets
-	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
+	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 24
 
 run: $(VENV)/.demo playground-if-possible ## Start the server with a small real model on this machine
 	@$(BIN)/gwp-chat demo
 
 test: $(VENV)/.dev playground-if-possible ## Run the whole suite, in parallel
 	@$(BIN)/pytest -q -n auto
+
+test-engines: $(VENV)/.dev ## Run what a client sees on PostgreSQL and Valkey in place of the embedded engines
+	@CHAT_TEST_ENGINES=1 $(BIN)/pytest -q -n auto $(TESTS)
 
 check: $(VENV)/.dev ## Check format, lint, types, import contracts and what breaks clients
 	@$(BIN)/ruff format --check .

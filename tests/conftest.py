@@ -8,8 +8,10 @@ from typing import Any
 import pytest
 
 from tests.clients import Client
+from tests.postgresql import postgresql
 from tests.provider.client import ProviderProcess
 from tests.servers import PASSWORD, ServerProcess
+from tests.valkey import valkey
 
 _numbers = itertools.count(1)
 
@@ -22,9 +24,22 @@ def provider() -> Iterator[ProviderProcess]:
 
 
 @pytest.fixture(scope="session")
-def server(provider: ProviderProcess, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
+def engine_settings() -> Iterator[dict[str, str]]:
+    """What sets a server up for the engines of this run: embedded, or with CHAT_TEST_ENGINES=1 servers."""
+    if not os.environ.get("CHAT_TEST_ENGINES"):
+        yield {}
+        return
+    with postgresql() as database_url, valkey() as broker:
+        yield {"CHAT_DATABASE_URL": database_url, "CHAT_REDIS_URL": broker.url}
+
+
+@pytest.fixture(scope="session")
+def server(
+    provider: ProviderProcess, engine_settings: dict[str, str], tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[ServerProcess]:
     """A server with default settings; whoever stops or fills it takes one of their own."""
-    with ServerProcess(tmp_path_factory.mktemp("server"), f"{provider.base_url}/v1") as process:
+    directory = tmp_path_factory.mktemp("server")
+    with ServerProcess(directory, f"{provider.base_url}/v1", engine_settings) as process:
         yield process
 
 

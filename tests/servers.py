@@ -62,6 +62,10 @@ class ServerProcess:
         return f"http://127.0.0.1:{self._port}"
 
     @property
+    def database_url(self) -> str:
+        return self._settings["CHAT_DATABASE_URL"]
+
+    @property
     def pid(self) -> int:
         assert self._process is not None
         return self._process.pid

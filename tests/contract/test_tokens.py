@@ -1,9 +1,7 @@
 """Tokens: what they say, when they die, and what is none; and passwords of older systems."""
 
 import json
-import sqlite3
 from collections.abc import Callable, Iterator
-from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -12,7 +10,11 @@ from uuid import uuid4
 import bcrypt
 import jwt
 import pytest
+from sqlalchemy import Delete, Update, delete, select, update
+from sqlalchemy.orm import Session
 
+from core.db.engines import database_url, writer_engine
+from core.db.models import UserRow
 from tests.clients import Client
 from tests.conftest import unique
 from tests.servers import PASSWORD, SECRET, ServerProcess
@@ -25,10 +27,14 @@ CLAIMS = {
 ABSENT = object()
 
 
-def sql(server: ServerProcess, statement: str, *values: Any) -> list[Any]:
-    """One statement in the server's own database file."""
-    with closing(sqlite3.connect(server.directory / "app.db", timeout=20)) as connection, connection:
-        return connection.execute(statement, values).fetchall()
+def past_the_server(server: ServerProcess, work: Callable[[Session], Any]) -> Any:
+    """What `work` makes of the server's own database."""
+    engine = writer_engine(database_url(server.database_url))
+    try:
+        with Session(engine) as session, session.begin():
+            return work(session)
+    finally:
+        engine.dispose()
 
 
 def claims_of(token: str) -> dict[str, Any]:
@@ -184,16 +190,16 @@ def test_a_logout_kills_every_token_of_the_user_at_once(
     assert guest.get("/api/auth/me").json()["token_version"] == 1
 
 
-@pytest.mark.parametrize(
-    "statement", ["UPDATE users SET is_active = 0 WHERE username = ?", "DELETE FROM users WHERE username = ?"]
-)
+@pytest.mark.parametrize("change", [update(UserRow).values(is_active=False), delete(UserRow)], ids=str)
 def test_tokens_of_a_user_who_is_inactive_or_deleted_are_401(
-    server: ServerProcess, guest: Client, account: dict[str, Any], statement: str
+    server: ServerProcess, guest: Client, account: dict[str, Any], change: Update | Delete
 ) -> None:
     tokens = guest.log_in(account["username"], PASSWORD)
 
     # Past the server: a token that it has seen would count for some seconds more.
-    sql(server, statement, account["username"])
+    past_the_server(
+        server, lambda session: session.execute(change.where(UserRow.username == account["username"]))
+    )
 
     assert me(guest, tokens["access_token"]) == 401
     assert refresh(guest, tokens["refresh_token"]) == 401
@@ -231,28 +237,20 @@ def old_user(server: ServerProcess) -> OldUser:
     """Puts an account with a bcrypt hash straight into the database, as an older system left it."""
 
     def make(password: str, prefix: bytes = b"2b") -> str:
-        username, now = unique("old"), "2024-01-01 00:00:00.000000"
+        username = unique("old")
         # bcrypt looks at 72 bytes, and the library refuses more.
         password_hash = bcrypt.hashpw(password.encode()[:72], bcrypt.gensalt(4)).replace(b"2b", prefix, 1)
-        row: dict[str, Any] = {
-            "id": uuid4().hex,
-            "username": username,
-            "password_hash": password_hash.decode(),
-            **dict.fromkeys(("roles", "allowed_products", "allowed_agents"), "[]"),
-            "is_active": 1,
-            "token_version": 3,
-            **dict.fromkeys(("created_at", "updated_at"), now),
-        }
-        marks = ", ".join("?" * len(row))
-        sql(server, f"INSERT INTO users ({', '.join(row)}) VALUES ({marks})", *row.values())
+        row = UserRow(username=username, password_hash=password_hash.decode(), token_version=3)
+        row.created_at = row.updated_at = datetime(2024, 1, 1, tzinfo=UTC)
+        past_the_server(server, lambda session: session.add(row))
         return username
 
     return make
 
 
 def stored_hash(server: ServerProcess, username: str) -> str:
-    [[password_hash]] = sql(server, "SELECT password_hash FROM users WHERE username = ?", username)
-    return str(password_hash)
+    wanted = select(UserRow.password_hash).where(UserRow.username == username)
+    return str(past_the_server(server, lambda session: session.scalar(wanted)))
 
 
 @pytest.mark.parametrize("prefix", [b"2a", b"2b", b"2y"])
