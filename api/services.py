@@ -44,7 +44,7 @@ async def running_services(settings: Settings) -> AsyncIterator[Services]:
                 files = FileStore(settings.attachments_storage_dir)
                 provider = ProviderClient(settings)
                 runs = RunEngine(settings, db, files, provider, log, cancels=cancels)
-                passwords = Passwords()
+                passwords = Passwords(settings)
                 search = SearchIndex(settings, db, signals)
                 await search.start()
                 await runs.start(alone=db.file is not None)

@@ -27,6 +27,7 @@ import numpy as np
 from bench.api_history import History, core_queries, write_history
 from bench.search_server import free_port
 from bench.streaming_targets import Target, process, wait_until_reachable
+from core.settings import Settings
 from tests.clients import Client
 from tests.servers import PASSWORD, ServerProcess
 
@@ -159,7 +160,12 @@ def bare_cost(answer: bytes, case: Case, requests: int, directory: Path) -> floa
 @contextmanager
 def measured_server(arguments: argparse.Namespace, directory: Path) -> Iterator[tuple[Target, History]]:
     """The server with its history, and its provider."""
-    settings = {"CHAT_SEARCH_ENABLED": "false"}
+    defaults = Settings(_env_file=None)
+    settings = {
+        "CHAT_SEARCH_ENABLED": "false",
+        "CHAT_ARGON2_MEMORY_KIB": str(defaults.argon2_memory_kib),
+        "CHAT_ARGON2_ITERATIONS": str(defaults.argon2_iterations),
+    }
     with process("bench.streaming_provider", "0") as (_, port):
         server = ServerProcess(directory, f"http://127.0.0.1:{port}/v1", settings)
         account = {"username": USERNAME, "password": PASSWORD}

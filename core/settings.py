@@ -102,6 +102,11 @@ class Settings(BaseSettings):
     jwt_issuer: str = Field("gwp-chat", description="Issuer claim of the tokens")
     jwt_audience: OptionalText = Field(None, description="Audience claim, checked when set")
 
+    argon2_memory_kib: int = Field(
+        65_536, ge=7168, le=4 * 2**20, description="Memory that hashing a password takes, in KiB"
+    )
+    argon2_iterations: int = Field(3, ge=1, le=100, description="Passes over that memory")
+
     attachments_storage_dir: Path = Field(Path("./storage"), description="Directory of attachment bytes")
     cors_origins: CommaList = Field(
         ("*",), description="Origins that browsers may call from, comma-separated"

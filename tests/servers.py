@@ -41,6 +41,9 @@ class ServerProcess:
             "CHAT_DATABASE_URL": f"sqlite:///{directory / 'app.db'}",
             "CHAT_ATTACHMENTS_STORAGE_DIR": str(directory / "storage"),
             "CHAT_JWT_SECRET_KEY": SECRET,
+            # The cheapest that is allowed: most tests begin with an account of their own.
+            "CHAT_ARGON2_MEMORY_KIB": "7168",
+            "CHAT_ARGON2_ITERATIONS": "1",
             "CHAT_LLM_API_BASE": provider_url,
             "CHAT_LLM_TIMEOUT_SECONDS": "5",
             **(settings or {}),

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from passlib.context import CryptContext
 from passlib.exc import PasswordValueError, UnknownHashError
 
+from core.settings import Settings
+
 LONGEST_PASSWORD = 4096
 # What bcrypt ever looked at; older systems cut silently, so their hashes are of the cut password.
 BCRYPT_BYTES = 72
@@ -22,10 +24,19 @@ class Verdict:
 
 
 class Passwords:
-    """Hashing and verifying off the event loop, a few at once: each takes 64 MiB and 0.1 s of a core."""
+    """Hashing and verifying off the event loop, a few at once: each takes 64 MiB and 0.1 s of a core.
 
-    def __init__(self) -> None:
-        self._context = CryptContext(schemes=["argon2", "bcrypt"], deprecated="auto", argon2__type="ID")
+    That is, if the settings say nothing else. Hashes that were cheaper are replaced at the next login.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        self._context = CryptContext(
+            schemes=["argon2", "bcrypt"],
+            deprecated="auto",
+            argon2__type="ID",
+            argon2__memory_cost=settings.argon2_memory_kib,
+            argon2__rounds=settings.argon2_iterations,
+        )
         self._threads = ThreadPoolExecutor(HASHES_AT_ONCE, thread_name_prefix="password")
         self._dummy_hash: str | None = None
 

@@ -32,7 +32,7 @@ async def open_services(url: str, directory: Path, **values: Any) -> AsyncIterat
     settings = Settings(_env_file=None, database_url=url, jwt_secret_key=SECRET, **values)
     signals = Signals()
     db = Database(url, signals)
-    files, provider, passwords = FileStore(directory), ProviderClient(settings), Passwords()
+    files, provider, passwords = FileStore(directory), ProviderClient(settings), Passwords(settings)
     runs = RunEngine(settings, db, files, provider, MemoryLog(run_bytes=2**20, retention_seconds=1))
     search = SearchIndex(settings, db, signals)  # not started either
     yield Services(
