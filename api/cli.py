@@ -13,6 +13,7 @@ from api.demo import command as demo_command
 from api.pages import settings_page
 from api.reindexing import show_reindexing
 from api.server import serve as serve_app
+from core.db.migrate import found_revision, head_revision, missing_sql
 from core.db.migrate import migrate as migrate_database
 from core.errors import SettingsError
 from core.settings import Settings, load_settings
@@ -56,9 +57,25 @@ def demo(
 
 
 @app.command()
-def migrate() -> None:
+def migrate(
+    *,
+    check: Annotated[
+        bool, typer.Option("--check", help="Only say what is missing; status 1 if it is")
+    ] = False,
+    sql: Annotated[bool, typer.Option("--sql", help="Only print the SQL that is missing")] = False,
+) -> None:
     """Bring the database to the schema of this version."""
-    typer.echo(f"The database is at revision {migrate_database(load_settings().database_url)}.")
+    url = load_settings().database_url
+    if sql:
+        typer.echo(missing_sql(url), nl=False)
+    elif check:
+        found, wanted = found_revision(url), head_revision()
+        if found != wanted:
+            typer.echo(f"The database is at revision {found or 'none'}, this version needs {wanted}.")
+            raise typer.Exit(1)
+        typer.echo(f"The database is at revision {found}, as this version needs it.")
+    else:
+        typer.echo(f"The database is at revision {migrate_database(url)}.")
 
 
 @app.command()

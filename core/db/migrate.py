@@ -1,5 +1,6 @@
 """Brings a database to the schema of this code: forward only, one starter at a time."""
 
+import io
 from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib.resources import files
@@ -11,7 +12,7 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, text
 from sqlalchemy.exc import DBAPIError
 
-from core.db.engines import database_url, writer_engine
+from core.db.engines import database_url, reader_engine, writer_engine
 from core.errors import SettingsError
 
 # Any number that no other user of the database takes; PostgreSQL keeps advisory locks by number.
@@ -24,15 +25,35 @@ def migrate(url: str) -> str:
     A second process waits for the first and then finds nothing to do. Raises `SettingsError` if the
     database cannot be reached or written.
     """
+    with _told(), _locked(url) as connection:
+        config = _config()
+        config.attributes["connection"] = connection
+        command.upgrade(config, "head")
+        return current_revision(connection) or ""
+
+
+def found_revision(url: str) -> str | None:
+    """The revision of a database, which is left as it is; None while it is empty. Raises `SettingsError`."""
+    engine = reader_engine(database_url(url), pool_size=1)
     try:
-        with _locked(url) as connection:
-            config = _config()
-            config.attributes["connection"] = connection
-            command.upgrade(config, "head")
-            return current_revision(connection) or ""
-    except DBAPIError as error:
-        reason = " ".join(str(error.orig).split())
-        raise SettingsError(f"CHAT_DATABASE_URL: the database cannot be used: {reason}") from error
+        with _told(), engine.connect() as connection:
+            return current_revision(connection)
+    finally:
+        engine.dispose()
+
+
+def missing_sql(url: str) -> str:
+    """The SQL that `migrate` would run on this database; empty if nothing is missing.
+
+    Raises `SettingsError` if the database cannot be reached.
+    """
+    current = found_revision(url)
+    if current == head_revision():
+        return ""
+    config, output = _config(), io.StringIO()
+    config.attributes.update(dialect=database_url(url).get_backend_name(), output=output)
+    command.upgrade(config, f"{current or 'base'}:head", sql=True)
+    return output.getvalue()
 
 
 def head_revision() -> str | None:
@@ -43,6 +64,16 @@ def head_revision() -> str | None:
 def current_revision(connection: Connection) -> str | None:
     """The revision of the database behind `connection`; None while it is empty."""
     return MigrationContext.configure(connection).get_current_revision()
+
+
+@contextmanager
+def _told() -> Iterator[None]:
+    """Say what is wrong with the database in one sentence."""
+    try:
+        yield
+    except DBAPIError as error:
+        reason = " ".join(str(error.orig).split())
+        raise SettingsError(f"CHAT_DATABASE_URL: the database cannot be used: {reason}") from error
 
 
 @contextmanager

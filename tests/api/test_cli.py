@@ -2,8 +2,10 @@
 
 import os
 import socket
+import sqlite3
 import subprocess
 import sys
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -69,6 +71,19 @@ def test_a_taken_port_is_told_at_once(tmp_path: Path) -> None:
     assert result.returncode == 2
     assert "cannot listen" in result.stderr
     assert len(result.stderr.splitlines()) == 1
+
+
+def test_what_is_missing_is_told_or_printed_and_nothing_is_changed(tmp_path: Path) -> None:
+    check = gwp_chat("migrate", "--check", directory=tmp_path)
+    assert (check.returncode, "revision none" in check.stdout) == (1, True)
+    printed = gwp_chat("migrate", "--sql", directory=tmp_path)
+    assert printed.returncode == 0, printed.stderr
+    assert gwp_chat("migrate", "--check", directory=tmp_path).returncode == 1
+
+    with closing(sqlite3.connect(tmp_path / "app.db")) as database:
+        database.executescript(printed.stdout)
+    assert gwp_chat("migrate", "--check", directory=tmp_path).returncode == 0
+    assert gwp_chat("migrate", "--sql", directory=tmp_path).stdout == ""
 
 
 def test_migrate_brings_an_empty_database_up_to_date_and_again_is_fine(tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ from alembic.migration import MigrationContext
 from sqlalchemy import Connection, text
 
 from core.db.engines import database_url, writer_engine
-from core.db.migrate import head_revision, migrate
+from core.db.migrate import head_revision, migrate, missing_sql
 from core.db.models import Base
 from core.ids import new_id
 from tests.db.schema import COMPARED
@@ -83,3 +83,15 @@ def add_thread(connection: Connection) -> None:
         ),
     ):
         connection.execute(text(statement), ids)
+
+
+def test_the_printed_sql_makes_what_the_models_say_on_postgresql() -> None:
+    with postgresql() as url:
+        engine = writer_engine(database_url(url))
+        with engine.begin() as connection:
+            cursor = connection.connection.cursor()
+            cursor.execute(missing_sql(url))
+            context = MigrationContext.configure(connection, opts=COMPARED)
+            assert compare_metadata(context, Base.metadata) == []
+        engine.dispose()
+        assert missing_sql(url) == ""

@@ -20,7 +20,7 @@ def upgrade() -> None:
         name = f"ix_{table}_unindexed"
         op.create_index(name, table, ["id"], sqlite_where=_UNINDEXED, postgresql_where=_UNINDEXED)
     _create_tables()
-    if op.get_bind().dialect.name == "sqlite":
+    if op.get_context().dialect.name == "sqlite":
         # Contentless, and without places: which entries have a trigram is all that is asked.
         op.execute(
             "CREATE VIRTUAL TABLE search_trigrams USING fts5("
