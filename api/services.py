@@ -13,7 +13,8 @@ from core.context import Services
 from core.db.migrate import migrate
 from core.db.session import Database
 from core.db.sole import serving
-from core.files.store import FileStore
+from core.files.directory import DirectoryStore
+from core.files.object_store import ObjectStore
 from core.logs import get_logger
 from core.provider.client import ProviderClient
 from core.runs.engine import RunEngine
@@ -41,7 +42,11 @@ async def running_services(settings: Settings) -> AsyncIterator[Services]:
         migrate(settings.database_url)
         with serving(settings.database_url, is_one_of_many=settings.is_one_of_many):
             async with _event_log(settings, signals) as (log, cancels):
-                files = FileStore(settings.attachments_storage_dir)
+                files = (
+                    ObjectStore(settings)
+                    if settings.files_url is not None
+                    else DirectoryStore(settings.attachments_storage_dir)
+                )
                 provider = ProviderClient(settings)
                 runs = RunEngine(settings, db, files, provider, log, cancels=cancels)
                 passwords = Passwords(settings)

@@ -108,6 +108,17 @@ class Settings(BaseSettings):
     argon2_iterations: int = Field(3, ge=1, le=100, description="Passes over that memory")
 
     attachments_storage_dir: Path = Field(Path("./storage"), description="Directory of attachment bytes")
+    files_url: OptionalText = Field(
+        None, description="A bucket for attachment bytes, `s3://bucket/prefix`, in place of the directory"
+    )
+    files_endpoint: OptionalText = Field(
+        None, description="URL of the S3-compatible store; unset: Amazon's own of the region"
+    )
+    files_region: str = Field("us-east-1", min_length=1, description="Region of the bucket")
+    files_access_key_id: OptionalText = Field(
+        None, description="Access key of the bucket; unset: `AWS_*` variables, or the machine's role"
+    )
+    files_secret_access_key: OptionalText = Field(None, repr=False, description="Secret of that access key")
     cors_origins: CommaList = Field(
         ("*",), description="Origins that browsers may call from, comma-separated"
     )
@@ -236,7 +247,14 @@ class Settings(BaseSettings):
         """Whether the database is PostgreSQL, and not SQLite."""
         return not self.database_url.startswith("sqlite:")
 
-    @field_validator("llm_api_base", "embedding_api_base", "chroma_url")
+    @field_validator("files_url")
+    @classmethod
+    def _bucket(cls, value: str | None) -> str | None:
+        if value is not None and not (value.startswith("s3://") and urlsplit(value).netloc):
+            raise ValueError("must be like s3://bucket/prefix")
+        return value
+
+    @field_validator("llm_api_base", "embedding_api_base", "chroma_url", "files_endpoint")
     @classmethod
     def _http_url(cls, value: str | None) -> str | None:
         if value is None:

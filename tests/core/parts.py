@@ -15,7 +15,7 @@ from core.db.mapping import to_user
 from core.db.models import UserRow
 from core.db.records import User
 from core.db.session import Database
-from core.files.store import FileStore
+from core.files.directory import DirectoryStore
 from core.provider.client import ProviderClient
 from core.runs.engine import RunEngine
 from core.runs.memory_log import MemoryLog
@@ -32,7 +32,7 @@ async def open_services(url: str, directory: Path, **values: Any) -> AsyncIterat
     settings = Settings(_env_file=None, database_url=url, jwt_secret_key=SECRET, **values)
     signals = Signals()
     db = Database(url, signals)
-    files, provider, passwords = FileStore(directory), ProviderClient(settings), Passwords(settings)
+    files, provider, passwords = DirectoryStore(directory), ProviderClient(settings), Passwords(settings)
     runs = RunEngine(settings, db, files, provider, MemoryLog(run_bytes=2**20, retention_seconds=1))
     search = SearchIndex(settings, db, signals)  # not started either
     yield Services(
