@@ -42,7 +42,7 @@ async def ready(parts: Annotated[Services, Depends(services)], response: Respons
     except Unavailable:
         response.status_code = 503
         return Health(status="database unavailable")
-    if parts.runs.is_draining:
+    if parts.leaving.is_set() or parts.runs.is_draining:
         response.status_code = 503
         return Health(status="draining")
     trouble = parts.search.health.trouble

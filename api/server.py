@@ -26,6 +26,7 @@ _logger = get_logger(__name__)
 # Beyond the runs' own grace: their last events have to reach the readers.
 FAREWELL_SECONDS = 5
 FORCE_POLL_SECONDS = 0.1
+LAST_WORDS_SECONDS = 0.5
 LARGEST_WEBSOCKET_MESSAGE = 1024 * 1024
 
 
@@ -147,6 +148,13 @@ class _DrainingServer(uvicorn.Server):
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """Drain the runs beside uvicorn's own shutdown, which waits for the readers."""
         runs, settings = self._services.runs, self._services.settings
+        self._services.leaving.set()
+        await self._sleep(settings.shutdown_delay_seconds)
+        if settings.is_one_of_many:
+            # Who comes now is another process's; who came last gets to say what they want.
+            for server in self.servers:
+                server.close()
+            await self._sleep(LAST_WORDS_SECONDS)
         drain = asyncio.create_task(runs.drain(settings.shutdown_grace_seconds))
         impatience = asyncio.create_task(self._stop_when_forced())
         await asyncio.sleep(0)  # the drain has begun: streams that would never end are told
@@ -154,6 +162,12 @@ class _DrainingServer(uvicorn.Server):
         await super().shutdown(sockets)
         await drain
         impatience.cancel()
+
+    async def _sleep(self, seconds: float) -> None:
+        """Serve on for so long, or until a second Ctrl-C."""
+        ends = asyncio.get_running_loop().time() + seconds
+        while not self.force_exit and (left := ends - asyncio.get_running_loop().time()) > 0:  # noqa: ASYNC110 - as below
+            await asyncio.sleep(min(left, FORCE_POLL_SECONDS))
 
     async def _stop_when_forced(self) -> None:
         """On a second Ctrl-C, do not wait for running answers any longer."""

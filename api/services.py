@@ -1,5 +1,6 @@
 """The parts of one process, started in order and stopped in reverse."""
 
+import threading
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
@@ -65,6 +66,7 @@ async def running_services(settings: Settings) -> AsyncIterator[Services]:
                         KnownBearers(signals),
                         signals,
                         search,
+                        threading.Event(),
                     )
                 finally:
                     await runs.drain(settings.shutdown_grace_seconds)

@@ -1,5 +1,6 @@
 """What a resolver needs: the parts of this process, and who is asking."""
 
+import threading
 from dataclasses import dataclass, fields
 
 from core.auth.bearers import KnownBearers
@@ -30,6 +31,8 @@ class Services:
     bearers: KnownBearers
     signals: Signals
     search: SearchIndex
+    # Set once this process is about to end: it still serves, but should be given nothing more.
+    leaving: threading.Event
 
     def context(self, caller: User | None) -> "Context":
         """The context of one call."""

@@ -157,6 +157,12 @@ class Settings(BaseSettings):
     )
     checkpoint_seconds: float = Field(1.5, gt=0, le=5, description="How often unfinished answers are saved")
     heartbeat_seconds: float = Field(10, gt=0, description="Silence after which a stream repeats its status")
+    shutdown_delay_seconds: float = Field(
+        0,
+        ge=0,
+        le=600,
+        description="How long everything is still served after SIGTERM while `/health/ready` says 503",
+    )
     shutdown_grace_seconds: float = Field(
         20, ge=0, le=3600, description="How long running answers may go on after SIGTERM"
     )

@@ -1,5 +1,6 @@
 """The parts of core on a database of the tests, without any server, and callers of one's own."""
 
+import threading
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -46,6 +47,7 @@ async def open_services(url: str, directory: Path, **values: Any) -> AsyncIterat
         KnownBearers(signals),
         signals,
         search,
+        threading.Event(),
     )
     await search.close()
     await provider.close()

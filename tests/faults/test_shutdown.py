@@ -90,6 +90,19 @@ def test_running_answers_finish_while_their_readers_listen(
         assert [client.messages(thread_id)[0]["text"] for thread_id in threads] == ["Going on"] * 3
 
 
+def test_a_proxy_has_time_to_notice_before_anything_is_refused(
+    provider: ProviderProcess, model: str, tmp_path: Path
+) -> None:
+    settings = {"CHAT_SHUTDOWN_DELAY_SECONDS": "3", "CHAT_SEARCH_ENABLED": "false"}
+    with ServerProcess(tmp_path, f"{provider.base_url}/v1", settings) as server, server.admin() as client:
+        thread_id = client.new_thread()["id"]
+        server.send_signal(signal.SIGTERM)
+        poll(lambda: status_of(client, "/health/ready") == 503, "the proxy is not told")
+        assert status_of(client, "/api/threads") == 200
+        assert client.send_message(thread_id, "Late", model=model).status_code == 201
+        assert server.wait() == 0
+
+
 def test_answers_that_need_longer_are_saved_and_say_why_they_ended(
     hasty: ServerProcess, provider: ProviderProcess, model: str
 ) -> None:
