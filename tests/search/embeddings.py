@@ -37,6 +37,7 @@ class EmbeddingApi:
     def __init__(self) -> None:
         self.is_down = False
         self.busy_with: str | None = None
+        self.refused = threading.Event()
         self.texts: list[str] = []
         api = self
 
@@ -62,6 +63,7 @@ class EmbeddingApi:
 
     def answer(self, texts: list[str]) -> tuple[int, dict[str, Any]]:
         if self.is_down or (self.busy_with is not None and any(self.busy_with in text for text in texts)):
+            self.refused.set()
             return 503, {"error": {"message": "down"}}
         return 200, {"data": [{"index": n, "embedding": vector(text)} for n, text in enumerate(texts)]}
 

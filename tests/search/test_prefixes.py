@@ -1,5 +1,6 @@
 """Vectors of another prefix or model never mix; those of before answer until the new ones can."""
 
+import asyncio
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -23,7 +24,7 @@ from core.search.vectors import Collection, PieceIds, VectorsMissing
 from tests.core.parts import new_caller, open_services
 from tests.search.embeddings import EmbeddingApi
 from tests.search.texts import add_texts
-from tests.search.waiting import indexed, until
+from tests.search.waiting import PATIENCE_SECONDS, indexed, until
 
 
 @pytest.fixture(autouse=True)
@@ -266,6 +267,8 @@ async def test_what_is_written_while_all_is_embedded_anew_is_found(
         embeddings.busy_with = "hound"
         again = Collection.new(before.collection.model, before.collection.dimension)
         await ctx.db.write(lambda session: add_collection(session, again))
+        # Else both texts might go in one batch, and be refused together.
+        assert await asyncio.to_thread(embeddings.refused.wait, PATIENCE_SECONDS)
         await write(ctx, "travel", "an inn")
         await until(lambda: embedded_in_another_than(ctx, before, "an inn"))
         assert await live(ctx) == before
