@@ -166,7 +166,7 @@ class _DrainingServer(uvicorn.Server):
     async def _sleep(self, seconds: float) -> None:
         """Serve on for so long, or until a second Ctrl-C."""
         ends = asyncio.get_running_loop().time() + seconds
-        while not self.force_exit and (left := ends - asyncio.get_running_loop().time()) > 0:  # noqa: ASYNC110 - as below
+        while not self.force_exit and (left := ends - asyncio.get_running_loop().time()) > 0:  # noqa: ASYNC110 - a signal handler sets it
             await asyncio.sleep(min(left, FORCE_POLL_SECONDS))
 
     async def _stop_when_forced(self) -> None:

@@ -25,10 +25,10 @@ from typing import Any, Final
 import numpy as np
 
 from bench.api_history import History, core_queries, write_history
-from bench.search_server import free_port
 from bench.streaming_targets import Target, process, wait_until_reachable
 from core.settings import Settings
 from tests.clients import Client
+from tests.processes import free_port
 from tests.servers import PASSWORD, ServerProcess
 
 USERNAME: Final = "bench"

@@ -25,8 +25,9 @@ import numpy as np
 from api.demo import embedding_weights
 from api.demo.model_process import ModelProcess
 from bench.search_history import Owner, write_history
-from bench.search_server import free_port, search_server
+from bench.search_server import search_server
 from bench.search_texts import ThreadTexts
+from tests.processes import free_port
 from tests.servers import ServerProcess
 
 _MODEL: Final = "multilingual-e5-small"

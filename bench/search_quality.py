@@ -29,8 +29,9 @@ from api.demo.model_process import ModelProcess
 from bench.quality_corpus import LANGUAGES, Description, fetch, translated_packages
 from bench.ranking_measures import ndcg, recall
 from bench.search_history import Owner, write_history
-from bench.search_server import Searcher, free_port, search_server, token_settings, wait_until_indexed
+from bench.search_server import Searcher, search_server, token_settings, wait_until_indexed
 from bench.search_texts import ThreadTexts
+from tests.processes import free_port
 
 MODEL: Final = "multilingual-e5-small"
 MODES: Final = ("SEMANTIC", "TEXT", "HYBRID")

@@ -2,7 +2,6 @@
 
 import http.client
 import json
-import socket
 import sqlite3
 import subprocess
 import sys
@@ -101,14 +100,6 @@ class Searcher:
     def close(self) -> None:
         """Close the connection."""
         self._connection.close()
-
-
-def free_port() -> int:
-    """A port that nobody has now."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port: int = free.getsockname()[1]
-        return port
 
 
 def token_settings() -> Settings:

@@ -12,9 +12,8 @@ from pathlib import Path
 from typing import Any, Final
 from urllib.parse import urlsplit
 
-from bench.search_server import free_port
 from tests.clients import Client
-from tests.processes import end_with_parent
+from tests.processes import end_with_parent, free_port
 from tests.servers import PASSWORD, ServerProcess
 from tests.valkey import valkey
 

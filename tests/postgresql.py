@@ -4,7 +4,6 @@ import importlib.util
 import os
 import queue
 import signal
-import socket
 import subprocess
 import tempfile
 import threading
@@ -14,7 +13,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from core.db.migrate import migrate
-from tests.processes import end_with_parent
+from tests.processes import end_with_parent, free_port
 
 NOBODY = 65534
 READY = "database system is ready to accept connections"
@@ -51,7 +50,7 @@ class PostgreSQLProcess:
             stdout=subprocess.DEVNULL,
             **self._user,
         )
-        self.port = _free_port()
+        self.port = free_port()
 
     def url(self, port: int | None = None) -> str:
         """The URL of its database, or of what stands for it on another port."""
@@ -115,10 +114,3 @@ def _read(server: subprocess.Popen[str], ready: queue.Queue[bool]) -> None:
             if READY in line:
                 ready.put(True)
     ready.put(False)
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port

@@ -1,7 +1,6 @@
 """A server that speaks S3: moto's, in an environment of its own (`make test` installs it)."""
 
 import os
-import socket
 import subprocess
 import sys
 import time
@@ -12,7 +11,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from tests.processes import end_with_parent
+from tests.processes import end_with_parent, free_port
 
 PROGRAM = Path(sys.prefix) / "s3" / "bin" / "moto_server"
 START_SECONDS = 60.0
@@ -23,9 +22,7 @@ class S3Process:
     """The server, with one empty bucket whenever it starts."""
 
     def __init__(self) -> None:
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            self._port: int = probe.getsockname()[1]
+        self._port = free_port()
         self.url = f"http://127.0.0.1:{self._port}"
         self.settings = {
             "CHAT_FILES_URL": f"s3://{BUCKET}/chat",

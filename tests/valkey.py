@@ -1,7 +1,6 @@
 """A real Valkey server out of a wheel."""
 
 import importlib.util
-import socket
 import subprocess
 import tempfile
 import time
@@ -13,7 +12,7 @@ from typing import Self
 from redis import Redis
 from redis.exceptions import ConnectionError as RedisConnectionError
 
-from tests.processes import end_with_parent
+from tests.processes import end_with_parent, free_port
 
 START_SECONDS = 30.0
 
@@ -27,9 +26,7 @@ class ValkeyProcess:
         assert spec.submodule_search_locations is not None
         (self._program,) = Path(spec.submodule_search_locations[0]).glob("_binaries/*/valkey-server")
         self._directory = directory
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            self.port: int = probe.getsockname()[1]
+        self.port = free_port()
         self.url = self.url_at(self.port)
 
     def url_at(self, port: int) -> str:

@@ -103,6 +103,7 @@ class Broker:
             try:
                 async with self.client.pubsub() as pubsub:
                     asked = set(self._subscribers)
+                    # One channel at least: who has subscribed to nothing cannot wait.
                     await pubsub.subscribe(PREFIX + "hello", *asked)
                     self._pubsub = pubsub
                     for channel in asked ^ set(self._subscribers):  # changed while that was under way

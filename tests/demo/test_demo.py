@@ -18,6 +18,7 @@ import pytest
 from core.settings import Settings
 from tests.clients import Client, chunks, payloads
 from tests.graphql.clients import data, graphql, subscribed
+from tests.processes import free_port
 from tests.runs.following import poll
 from tests.search.searching import SEARCH, add_thread, status
 from tests.servers import PASSWORD
@@ -36,13 +37,6 @@ class Demo:
     welcome: str
     directory: Path
     process: subprocess.Popen[str]
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 def start_demo(directory: Path) -> Demo:

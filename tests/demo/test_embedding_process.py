@@ -17,6 +17,7 @@ from api.demo.model_process import ModelProcess, ModelProcessError
 from core.search.embedding import Embedder, new_embedder
 from core.search.pieces import cut
 from core.settings import Settings
+from tests.processes import free_port
 
 READY_WITHIN = 100.0
 
@@ -44,13 +45,6 @@ REFERENCE = base64.b64decode(
     "ASsjLC2umqowLWgmCyRlq1SpxSdFqxYkwqQxLOKsj6YqKsQvOaxzKIimZqu7Kqiprpe7JyEqmqhmKMMrf6pmLUmm5aduItcp"
     "B61nG2opwyrxJ5EpkqhHpq4mr6o9K14rPKsnoJOnMKzUqbMoy6kxqZwt9iomIdUq"
 )
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind((model_server.HOST, 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 @pytest.fixture(scope="module")

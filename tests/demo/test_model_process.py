@@ -16,6 +16,7 @@ import pytest
 
 from api.demo import model_server
 from api.demo.model_process import ModelProcess, ModelProcessError
+from tests.processes import free_port
 
 ROOT = Path(__file__).parents[2]
 READY_WITHIN = 60.0
@@ -42,13 +43,6 @@ child = "import os; from api.demo.model_server import watch_parent; parent = os.
 child += "print(os.getpid(), flush=True); watch_parent(parent)"
 subprocess.run([sys.executable, "-c", child])
 """
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind((model_server.HOST, 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 @pytest.fixture

@@ -96,6 +96,11 @@ def text_of(frames: Iterable[Frame]) -> str:
     return text
 
 
+def numbered(frames: Iterable[Frame]) -> list[Frame]:
+    """All that are events; the others are heartbeats."""
+    return [frame for frame in frames if frame.cursor is not None]
+
+
 def statuses(frames: Iterable[Frame]) -> list[str]:
     """The statuses that the server told of itself, in order, without heartbeats that repeat one."""
     told: list[str] = []

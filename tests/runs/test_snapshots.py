@@ -14,7 +14,18 @@ from tests.clients import DONE, Client, chunks
 from tests.conftest import unique
 from tests.provider.client import ProviderProcess
 from tests.provider.script import WaitFor, chunk, sse, text_stream
-from tests.runs.following import Frame, ended, events, following, poll, run_id_of, start, statuses, text_of
+from tests.runs.following import (
+    Frame,
+    ended,
+    events,
+    following,
+    numbered,
+    poll,
+    run_id_of,
+    start,
+    statuses,
+    text_of,
+)
 from tests.servers import ServerProcess
 
 LINE = "A line of an answer that is longer than what the log may hold. " * 8
@@ -70,11 +81,6 @@ def test_two_tabs_see_every_event_and_a_late_third_a_snapshot_and_then_the_same(
     assert (snapshot.event, snapshot.json["text"]) == ("snapshot", "".join(early))
     assert numbered(rest) == seen[-len(numbered(rest)) :]
     assert text_of(rest) == "".join(late)
-
-
-def numbered(frames: list[Frame]) -> list[Frame]:
-    """All that are events; the others are heartbeats."""
-    return [frame for frame in frames if frame.cursor is not None]
 
 
 def test_a_reader_that_is_far_behind_gets_a_snapshot_and_then_lives_on(

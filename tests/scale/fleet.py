@@ -10,7 +10,7 @@ import httpx
 from tests.clients import DONE, Client
 from tests.provider.client import ProviderProcess
 from tests.provider.script import WaitFor, text_stream
-from tests.runs.following import Frame, following, run, start
+from tests.runs.following import Frame, following, run, start, text_of
 from tests.servers import ServerProcess
 
 STREAMS = 50
@@ -26,22 +26,22 @@ class Story:
     """What one reader was told, all connections together."""
 
     frames: list[Frame] = field(default_factory=list)
-    text: str = ""
-    ends: int = 0
     longest_silence: float = 0.0
-    connections: int = 0
 
-    def take(self, frame: Frame) -> None:
-        """Add a frame up as a client does."""
-        if frame.event == "snapshot":
-            self.text = frame.json["text"]
-        elif frame.data == DONE:
-            self.ends += 1
-        else:
-            choices = frame.json.get("choices") or [{"delta": {}}]
-            self.text += choices[0]["delta"].get("content", "")
-        if frame.cursor is not None:
-            self.frames.append(frame)
+    @property
+    def text(self) -> str:
+        """What a client shows after all of it."""
+        return text_of(self.frames)
+
+    @property
+    def ends(self) -> int:
+        """How often the end was told."""
+        return [frame.data for frame in self.frames].count(DONE)
+
+    @property
+    def cursor(self) -> str | None:
+        """Where to go on."""
+        return next((frame.cursor for frame in reversed(self.frames) if frame.cursor is not None), None)
 
 
 class Fleet:
@@ -103,14 +103,12 @@ class Fleet:
             place += 1
             if place % len(self.servers) in self.gone:
                 continue
-            cursor = story.frames[-1].cursor if story.frames else None
             try:
-                with following(self._client(place), self.runs[number], after=cursor) as frames:
-                    story.connections += 1
+                with following(self._client(place), self.runs[number], after=story.cursor) as frames:
                     for frame in frames:
                         story.longest_silence = max(story.longest_silence, time.monotonic() - heard_at)
                         heard_at = time.monotonic()
-                        story.take(frame)
+                        story.frames.append(frame)
             except (httpx.HTTPError, AssertionError):  # refused, cut within a frame, or told to come back
                 time.sleep(0.1)
         return story

@@ -216,7 +216,7 @@ async def test_events_take_little_more_than_their_bytes(broker: ValkeyProcess) -
     async with logs(broker.url, 1, 2**26) as (writer,):
         run = a_run()
         begun(writer, run)
-        events = [replace_raw(number) for number in range(60)]
+        events = [padded_chunk(number) for number in range(60)]
         with broker.client() as client:
             for number, event in enumerate(events):  # one at a time, as slow models send them
                 writer.append(run.id, 1, [event])
@@ -226,7 +226,7 @@ async def test_events_take_little_more_than_their_bytes(broker: ValkeyProcess) -
     assert taken <= 1.6 * sum(len(event.raw) for event in events)
 
 
-def replace_raw(number: int) -> Event:
+def padded_chunk(number: int) -> Event:
     return Event(EventKind.CHUNK, raw=b'{"n":%06d,' % number + b"x" * 190, text="word ")
 
 

@@ -2,11 +2,13 @@
 
 from concurrent.futures import ThreadPoolExecutor
 
+import pytest
+
 from tests.clients import DONE, Client
 from tests.conftest import unique
 from tests.provider.client import ProviderProcess
 from tests.provider.script import WaitFor, text_stream
-from tests.runs.following import Frame, cancel, ended, events, following, run, start, text_of
+from tests.runs.following import cancel, ended, events, following, numbered, poll, run, start, text_of
 
 Both = tuple[Client, Client]
 WORDS = [f"{number} " for number in range(200)]
@@ -46,11 +48,6 @@ def test_a_reader_goes_on_where_it_stopped_on_the_other_process(
 
     assert text_of(seen) == "".join(WORDS)
     assert numbered(seen) == numbered(events(one, run_id))
-
-
-def numbered(frames: list[Frame]) -> list[Frame]:
-    """All that are events; the others are heartbeats."""
-    return [frame for frame in frames if frame.cursor is not None]
 
 
 def test_a_run_is_cancelled_by_the_other_process(
@@ -118,18 +115,24 @@ def start_with_key(client: Client, thread_id: str, model: str, key: str) -> str:
         return response.headers["X-Run-Id"]
 
 
-def test_who_is_signed_out_or_deactivated_on_one_process_is_so_on_the_other(
-    clients: Both, servers: tuple[object, object]
-) -> None:
-    del servers
-    one, two = clients
+LOGOUT = "mutation { logout { __typename } }"
+DEACTIVATE = "mutation ($id: UUID!) { deactivateUser(input: {userId: $id}) { __typename } }"
+
+
+@pytest.mark.parametrize("what", ["signed out", "deactivated"])
+def test_who_is_signed_out_or_deactivated_on_one_process_is_so_on_the_other(clients: Both, what: str) -> None:
+    admin, two = clients
     name, password = unique("leaver"), "correct horse battery"
-    user_id = one.post("/api/auth/register", json={"username": name, "password": password}).json()["id"]
-    with Client(str(two.base_url)) as other:
-        other.sign_in(name, password)
-        assert other.get("/api/auth/me").status_code == 200
-        deactivate = "mutation ($id: UUID!) { deactivateUser(input: {userId: $id}) { __typename } }"
-        said = one.post("/graphql", json={"query": deactivate, "variables": {"id": user_id}}).json()
+    made = admin.post("/api/auth/register", json={"username": name, "password": password}).json()
+    with Client(str(two.base_url)) as there, Client(str(admin.base_url)) as here:
+        token = there.sign_in(name, password).headers["Authorization"]
+        here.headers["Authorization"] = token
+        assert there.get("/api/auth/me").status_code == 200
+        if what == "signed out":
+            said = here.post("/graphql", json={"query": LOGOUT}).json()
+        else:
+            query = {"query": DEACTIVATE, "variables": {"id": made["id"]}}
+            said = admin.post("/graphql", json=query).json()
         assert "errors" not in said, said
-        statuses = {other.get("/api/auth/me").status_code for _ in range(50)}
-    assert 401 in statuses
+        # Long before the 15 seconds after which it would look by itself.
+        poll(lambda: there.get("/api/auth/me").status_code == 401, "the other process goes on", 5)
