@@ -2,6 +2,8 @@
 
 from typing import Any
 
+import core.db.search_models  # noqa: F401 - its tables are among the models, whichever test comes first
+
 
 def _is_described(name: str | None, type_: str, _parents: Any) -> bool:
     return type_ != "table" or not (name or "").startswith("search_trigrams")
