@@ -6,7 +6,6 @@ import threading
 from collections.abc import AsyncIterator, Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
-from typing import Self
 from uuid import UUID
 
 import pytest
@@ -15,7 +14,6 @@ from sqlalchemy.orm import Session
 from api.services import running_services
 from core.context import Context, Services
 from core.db import engines
-from core.db.group_commit import GroupCommitWriter
 from core.db.records import Run, RunStatus
 from core.db.session import DatabaseUnavailable
 from core.resolvers import runs
@@ -87,22 +85,13 @@ class WriterHold:
         self._ctx = ctx
         self._begun, self._let_go = threading.Event(), threading.Event()
 
-    async def __aenter__(self) -> Self:
+    async def __aenter__(self) -> None:
         self._task = asyncio.create_task(self._ctx.db.write(self._work))
         assert await asyncio.to_thread(self._begun.wait, PATIENCE)
-        return self
 
     async def __aexit__(self, *_: object) -> None:
         self._let_go.set()
         await self._task
-
-    async def until_something_waits(self) -> None:
-        """Return once a job waits behind this one."""
-        writer = self._ctx.db._writer  # noqa: SLF001
-        assert isinstance(writer, GroupCommitWriter)
-        async with asyncio.timeout(PATIENCE):
-            while writer._jobs.empty():  # noqa: SLF001 - its queue tells nobody
-                await asyncio.to_thread(lambda: None)
 
     def _work(self, session: Session) -> None:
         del session
@@ -192,16 +181,23 @@ async def test_a_send_whose_caller_leaves_is_answered_or_never_stored(
 
 
 async def test_a_cancel_whose_caller_leaves_is_told_to_every_reader(
-    ctx: Context, provider: ProviderProcess, model: str
+    ctx: Context, provider: ProviderProcess, model: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    begun, cancel_queued = asyncio.Event(), RunEngine._cancel_queued  # noqa: SLF001 - what the caller leaves
+
+    async def noted(engine: RunEngine, run: Run) -> None:
+        begun.set()
+        await cancel_queued(engine, run)
+
+    monkeypatch.setattr(RunEngine, "_cancel_queued", noted)
     provider.script(model, text_stream(WaitFor(model), "First"))
     thread_id = (await create_thread(ctx)).id
     await send(ctx, thread_id, model)
     run_id = await send(ctx, thread_id, model)
     reader = asyncio.create_task(runs.wait_for_end(ctx, run_id))
-    async with WriterHold(ctx) as hold:
+    async with WriterHold(ctx):
         cancelling = asyncio.create_task(runs.cancel_run(ctx, run_id))
-        await hold.until_something_waits()
+        await asyncio.wait_for(begun.wait(), PATIENCE)
         cancelling.cancel()
         await turns()
 

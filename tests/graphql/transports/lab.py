@@ -141,6 +141,8 @@ class LabServer:
         )
         self._started = threading.Event()
         self._socket = socket.create_server(("127.0.0.1", 0))
+        # Its connections', too: a buffer that grows would unblock who has been found blocked.
+        self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 65536)
         self.port: int = self._socket.getsockname()[1]
         self.url = f"http://127.0.0.1:{self.port}"
 

@@ -239,7 +239,7 @@ def test_one_shared_stream_has_so_many_operations(users: list[Client]) -> None:
 def test_a_socket_whose_client_does_not_hear_of_its_end_keeps_its_place(tmp_path: Path) -> None:
     name = unique("deaf")
     with LabServer(tmp_path, graphql_max_connections_per_address=1) as lab, lab.client() as client:
-        with socket(client, compression=None, max_queue=1) as connection:
+        with socket(client, compression=None, deaf=True) as connection:
             connection.subscribe(f'subscription {{ loads(name: "{name}") }}')
             assert SOURCES.wait_for_living(name, 1)
             wait_until_blocked(client, name)

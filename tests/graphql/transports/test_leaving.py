@@ -107,7 +107,7 @@ def slow_on_a_shared_stream(_: str, lab: LabServer, client: Client, query: str) 
 @contextmanager
 def slow_on_a_socket(_: str, lab: LabServer, client: Client, query: str) -> Iterator[None]:
     del lab
-    with socket(client, compression=None, max_queue=1) as connection:
+    with socket(client, compression=None, deaf=True) as connection:
         connection.subscribe(query)
         yield
         connection.connection.socket.shutdown(sockets.SHUT_RDWR)

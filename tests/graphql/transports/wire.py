@@ -2,6 +2,7 @@
 
 import json
 import re
+import socket as net
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, Literal, NamedTuple, NoReturn
@@ -93,16 +94,20 @@ def socket(
     subprotocols: tuple[str, ...] = ("graphql-transport-ws",),
     origin: str | None = None,
     compression: Compression = "deflate",
-    max_queue: int | None = None,
+    deaf: bool = False,
     params: str = "",
 ) -> Iterator[Socket]:
-    """A connection, with the client's token unless it is not to be initialised yet."""
+    """A connection, with the client's token unless it is not to be initialised yet.
+
+    A deaf one takes in no more than it is asked for, and a receive buffer that does not grow.
+    """
     with connect(
         f"{client.base_url}".replace("http", "ws", 1).rstrip("/") + f"/graphql?{params}",
         subprotocols=[Subprotocol(name) for name in subprotocols] or None,
         origin=Origin(origin) if origin is not None else None,
         compression=compression,
-        max_queue=max_queue,
+        max_queue=1 if deaf else None,
+        sock=_narrow(client) if deaf else None,
     ) as connection:
         opened = Socket(connection)
         if init:
@@ -111,6 +116,14 @@ def socket(
             opened.send({"type": "connection_init", "payload": payload})
             assert opened.receive() == {"type": "connection_ack"}
         yield opened
+
+
+def _narrow(client: Client) -> net.socket:
+    """A connection for which the kernel keeps little; left alone, it would take in more after a while."""
+    narrow = net.socket()
+    narrow.setsockopt(net.SOL_SOCKET, net.SO_RCVBUF, 16384)
+    narrow.connect((client.base_url.host, client.base_url.port))
+    return narrow
 
 
 class Frame(NamedTuple):
