@@ -13,6 +13,7 @@ from api.demo import command as demo_command
 from api.pages import settings_page
 from api.reindexing import show_reindexing
 from api.server import serve as serve_app
+from api.transferring import show_transfer
 from core.db.migrate import found_revision, head_revision, missing_sql
 from core.db.migrate import migrate as migrate_database
 from core.errors import SettingsError
@@ -96,6 +97,21 @@ def reindex(
     if model is not None:
         settings = settings.model_copy(update={"embedding_model_name": model})
     show_reindexing(settings, since.replace(tzinfo=UTC) if since is not None else None)
+
+
+@app.command()
+def transfer(
+    source: Annotated[str, typer.Option("--from", help="URL of the database that is copied")],
+    target: Annotated[
+        str, typer.Option("--to", help="URL of an empty one, `postgresql://…` or `sqlite:///…`")
+    ],
+) -> None:
+    """Copy all rows to another database and compare both; no server may be at work on either.
+
+    Stop it when you like: the next one goes on. The search index is made anew by the server that is
+    started on the other database.
+    """
+    show_transfer(source, target)
 
 
 @app.command("export-schema")
