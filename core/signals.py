@@ -89,6 +89,11 @@ def texts_topic() -> str:
     return "texts"
 
 
+def entries_topic() -> str:
+    """Published when a text may be waiting for its vectors."""
+    return "entries"
+
+
 def shutdown_topic() -> str:
     """For those who wait for nothing else than the end of this process; `publish_all` wakes them."""
     return "shutdown"

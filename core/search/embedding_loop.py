@@ -8,6 +8,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from core.db.leadership import Leadership
 from core.db.session import Database
 from core.logs import get_logger
 from core.search.collections import (
@@ -57,7 +58,10 @@ class _Batch:
 class EmbeddingLoop:
     """One batch after the other; all that is remembered between them can be read from the database."""
 
-    def __init__(self, db: Database, embedders: Embedders, vectors: VectorStore) -> None:
+    def __init__(
+        self, db: Database, embedders: Embedders, vectors: VectorStore, leadership: Leadership
+    ) -> None:
+        self._leadership = leadership
         self._db = db
         self._embedders = embedders
         self._embedder = embedders.current
@@ -69,6 +73,9 @@ class EmbeddingLoop:
 
     async def index_some(self) -> bool:
         """Whether there was anything to do. Raises `Unavailable` of the model, the vectors, the database."""
+        if not await asyncio.to_thread(self._leadership.is_held):
+            await self._look_on()
+            return False
         target = self._target
         if target is None:
             # Whether the model can be loaded is to be known before somebody searches.
@@ -88,9 +95,21 @@ class EmbeddingLoop:
         await self._take_over(target)
         return await self._is_to_be_rebuilt(target)
 
+    async def _look_on(self) -> None:
+        """While another process gives vectors: know what a search needs, and whether it can be had."""
+        self._target = None
+        if self.noise is None:
+            self.noise, _ = await measured(self._embedder)
+        live = await self._db.read(live_collection)
+        if live is not None:
+            with suppress(VectorsMissing):  # which the other process finds out, too
+                await self._vectors.get(live.collection, _NO_ENTRY)
+
     async def replace(self, lost: NumberedCollection) -> None:
         """Fill another collection in place of this one, whose vectors are gone; done once for all who ask."""
         async with self._replacing:
+            if not await asyncio.to_thread(self._leadership.is_held):
+                return
             used = (await self._db.read(live_collection), self._target)
             if lost.number not in {each.number for each in used if each is not None}:
                 return

@@ -4,6 +4,7 @@ import asyncio
 from contextlib import suppress
 from dataclasses import dataclass
 
+from core.db.leadership import Leadership
 from core.db.session import Database
 from core.search.collections import NumberedCollection
 from core.search.embedding import Embedder, Embedders
@@ -15,6 +16,9 @@ from core.search.scopes import ScopeCache
 from core.search.vectors import VectorStore, VectorStoreUnavailable
 from core.settings import Settings
 from core.signals import Signals
+
+# Beside those of migrations and of serving.
+_LOCK = 0x67777065
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +37,8 @@ class SearchIndex:
         self.embedder: Embedder = self._embedders.current
         self.vectors = VectorStore(settings)
         self.scopes = ScopeCache(self.vectors, settings.search_cache_bytes)
-        self._embedding = EmbeddingLoop(db, self._embedders, self.vectors)
+        self._leadership = Leadership(settings.database_url, _LOCK)
+        self._embedding = EmbeddingLoop(db, self._embedders, self.vectors, self._leadership)
         self._indexer = Indexer(db, signals, self._embedding)
         self._is_enabled = settings.search_enabled
         self._task: asyncio.Task[None] | None = None
@@ -53,6 +58,7 @@ class SearchIndex:
                 await self._task
         await self._embedders.close()
         await self.vectors.close()
+        self._leadership.close()
 
     async def replace(self, lost: NumberedCollection) -> None:
         """Embed everything again, since the vectors of this collection are gone."""

@@ -4,14 +4,13 @@ Texts and patterns need no model, so the first loop goes on while embeddings or 
 """
 
 import asyncio
-from contextlib import suppress
 
 from core.db.session import Database
 from core.search.embedding_loop import EmbeddingLoop
 from core.search.entries import has_unindexed, index_texts
 from core.search.retries import RetriedWork
 from core.search.text_rebuild import is_rebuilding, rebuild_some
-from core.signals import Signals, texts_topic
+from core.signals import Signals, entries_topic, texts_topic
 
 # Rows that come from elsewhere, such as an import, are noticed without a signal.
 POLL_SECONDS = 5.0
@@ -25,7 +24,6 @@ class Indexer:
         self._signals = signals
         self._texts = RetriedWork("texts", self._index_some_texts)
         self._vectors = RetriedWork("vectors", vectors.index_some)
-        self._has_entries = asyncio.Event()
 
     @property
     def trouble(self) -> str | None:
@@ -39,8 +37,8 @@ class Indexer:
             loops.create_task(self._index_vectors(), name="index-vectors")
 
     def look_again(self) -> None:
-        """Look at once for what has no vectors."""
-        self._has_entries.set()
+        """Have the process that gives vectors look at once for what has none."""
+        self._signals.publish(entries_topic())
 
     async def _index_texts(self) -> None:
         with self._signals.listen(texts_topic()) as listener:
@@ -49,17 +47,14 @@ class Indexer:
                 await listener.wait(POLL_SECONDS)
 
     async def _index_vectors(self) -> None:
-        while True:
-            await self._vectors.catch_up()
-            with suppress(TimeoutError):
-                async with asyncio.timeout(POLL_SECONDS):
-                    await self._has_entries.wait()
-            self._has_entries.clear()
+        with self._signals.listen(entries_topic()) as listener:
+            while True:
+                await self._vectors.catch_up()
+                await listener.wait(POLL_SECONDS)
 
     async def _index_some_texts(self) -> bool:
         # Looking first: an idle server must not take the write lock again and again.
-        if await self._db.read(has_unindexed):
-            await self._db.write(index_texts)
-            self._has_entries.set()
+        if await self._db.read(has_unindexed) and await self._db.write(index_texts) > 0:
+            self.look_again()
             return True
         return await self._db.read(is_rebuilding) and await self._db.write(rebuild_some)

@@ -1,0 +1,64 @@
+"""Which of many processes does a work that only one at a time may do."""
+
+import threading
+
+from sqlalchemy import Connection, Engine, text
+from sqlalchemy.exc import DBAPIError
+
+from core.db.engines import database_url, sqlite_file, writer_engine
+from core.db.session import DatabaseUnavailable
+
+
+class Leadership:
+    """Held by one process of all that ask for it; once its connection is gone, by the next that asks.
+
+    PostgreSQL keeps it, as an advisory lock of this number. A SQLite file has one process anyway.
+    """
+
+    def __init__(self, url: str, number: int) -> None:
+        parsed = database_url(url)
+        self._engine = None if sqlite_file(parsed) else writer_engine(parsed)
+        self._number = number
+        self._connection: Connection | None = None
+        self._asking = threading.Lock()
+
+    def is_held(self) -> bool:
+        """Whether this process leads now; it does from the first call on that finds nobody else. Blocking.
+
+        Raises `DatabaseUnavailable`.
+        """
+        if self._engine is None:
+            return True
+        with self._asking:
+            try:
+                if self._connection is not None:
+                    self._connection.execute(text("SELECT 1"))
+                else:
+                    self._connection = _taken(self._engine, self._number)
+            except DBAPIError as error:
+                self._let_go()
+                raise DatabaseUnavailable from error
+            return self._connection is not None
+
+    def close(self) -> None:
+        """Let others lead."""
+        with self._asking:
+            self._let_go()
+            if self._engine is not None:
+                self._engine.dispose()
+
+    def _let_go(self) -> None:
+        """Close the connection itself: given back to the pool it would keep the lock."""
+        if self._connection is not None:
+            self._connection.invalidate()
+            self._connection.close()
+            self._connection = None
+
+
+def _taken(engine: Engine, number: int) -> Connection | None:
+    """The connection that has the lock from now on; None if another has it."""
+    connection = engine.connect().execution_options(isolation_level="AUTOCOMMIT")
+    if connection.scalar(text("SELECT pg_try_advisory_lock(:number)"), {"number": number}):
+        return connection
+    connection.close()
+    return None
