@@ -24,7 +24,8 @@ STOP_SECONDS = 30
 class ServerProcess:
     """`gwp-chat serve` on a free port, with a SQLite file and storage in `directory`.
 
-    Settings are given as `CHAT_*` variables; stderr goes to `directory/server.log`.
+    Settings are given as `CHAT_*` variables; stderr goes to `directory/server.log`. The code is that of this
+    repository, or of the directory that another installation's `packages` are in.
     """
 
     def __init__(
@@ -33,10 +34,12 @@ class ServerProcess:
         provider_url: str,
         settings: Mapping[str, str] | None = None,
         arguments: Sequence[str] = (),
+        packages: Path = Path(__file__).parents[1],
     ) -> None:
         self.directory = directory
         self.log_file = directory / "server.log"
         self._arguments = arguments
+        self._packages = packages
         self._settings = {
             "CHAT_DATABASE_URL": f"sqlite:///{directory / 'app.db'}",
             "CHAT_ATTACHMENTS_STORAGE_DIR": str(directory / "storage"),
@@ -79,7 +82,7 @@ class ServerProcess:
         self._process = subprocess.Popen(
             [sys.executable, "-m", "api", "serve", "--port", "0", *self._arguments],
             cwd=self.directory,
-            env={**environment, **self._settings, "PYTHONPATH": str(Path(__file__).parents[1])},
+            env={**environment, **self._settings, "PYTHONPATH": str(self._packages)},
             stderr=subprocess.PIPE,
             text=True,
             preexec_fn=end_with_parent,  # noqa: PLW1509 - it makes one system call and takes no lock

@@ -43,8 +43,9 @@ def transfer(source: str, target: str, told: Callable[[Progress], None]) -> int:
     with _named("--from"):
         origin_url = database_url(source)
     with _named("--to"):
-        if database_url(target) == origin_url:
-            raise SettingsError("CHAT_DATABASE_URL: this is the database that --from names")
+        destination_url = database_url(target)
+    if origin_url == destination_url:
+        raise SettingsError("--to: this is the database that --from names")
     with ExitStack() as stack:
         origin = stack.enter_context(_source(source))
         destination = stack.enter_context(_target(target))
@@ -60,8 +61,8 @@ def _source(url: str) -> Iterator[Engine]:
         found, wanted = found_revision(url), head_revision()
         if found != wanted:
             raise SettingsError(
-                f"CHAT_DATABASE_URL: the database is at revision {found or 'none'}, this version needs "
-                f"{wanted}; run `gwp-chat migrate` on it first"
+                f"--from: the database is at revision {found or 'none'}, this version needs {wanted}; "
+                "run `gwp-chat migrate` on it first"
             )
         stack.enter_context(serving(url, is_one_of_many=False))
         engine = reader_engine(database_url(url), pool_size=1)

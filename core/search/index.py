@@ -18,7 +18,7 @@ from core.settings import Settings
 from core.signals import Signals
 
 # Beside those of migrations and of serving.
-_LOCK = 0x67777065
+VECTORS_LOCK = 0x67777065
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +37,7 @@ class SearchIndex:
         self.embedder: Embedder = self._embedders.current
         self.vectors = VectorStore(settings)
         self.scopes = ScopeCache(self.vectors, settings.search_cache_bytes)
-        self._leadership = Leadership(settings.database_url, _LOCK)
+        self._leadership = Leadership(settings.database_url, VECTORS_LOCK)
         self._embedding = EmbeddingLoop(db, self._embedders, self.vectors, self._leadership)
         self._indexer = Indexer(db, signals, self._embedding)
         self._is_enabled = settings.search_enabled

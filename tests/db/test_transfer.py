@@ -5,23 +5,23 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from sqlalchemy import Engine, func, insert, select, text, update
+from sqlalchemy import Engine, insert, select, text, update
 
 from core.db import transfer as transferring
 from core.db.engines import database_url, writer_engine
 from core.db.migrate import migrate
 from core.db.models import Base, MessageRow, RunPartRow, ThreadRow
-from core.db.search_models import EntryRow
 from core.db.transfer import DERIVED, Progress, transfer
 from core.errors import SettingsError
 from tests.api.test_cli import gwp_chat
-from tests.clients import Client
 from tests.conftest import unique
 from tests.core.chats import add_chat
 from tests.core.parts import new_caller, open_services
 from tests.postgresql import migrated, postgresql
 from tests.provider.client import ProviderProcess
 from tests.provider.script import text_stream
+from tests.runs.following import poll
+from tests.search.searching import PATIENCE_SECONDS, titles
 from tests.servers import PASSWORD, ServerProcess
 
 OTHER = {"sqlite": "postgresql", "postgresql": "sqlite"}
@@ -120,16 +120,9 @@ def test_a_server_goes_on_with_the_other_database(tmp_path: Path, provider: Prov
             assert client.messages(thread_id) == before
             client.stream_text(thread_id, model=model)
             assert "More" in [message["text"] for message in client.messages(thread_id)]
-            wait_until_found(client, word)
-            with engine_of(target) as engine, engine.connect() as connection:
-                assert connection.scalar(select(func.count()).select_from(EntryRow))
-
-
-def wait_until_found(client: Client, word: str) -> None:
-    """The index, which is made anew, has the message of before."""
-    asked = {"query": f'{{ search(query: "{word}", mode: TEXT) {{ edges {{ node {{ __typename }} }} }} }}'}
-    while not client.post("/graphql", json=asked).json()["data"]["search"]["edges"]:
-        pass  # until the index has it, or the test's time is up
+            poll(
+                lambda: titles(client, word, "TEXT") == ["Moved"], "the index is made anew", PATIENCE_SECONDS
+            )
 
 
 async def test_what_is_in_the_way_is_told(tmp_path: Path) -> None:

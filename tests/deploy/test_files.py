@@ -73,7 +73,7 @@ def test_the_settings_of_compose_are_those_of_several_processes(monkeypatch: pyt
     assert settings.chroma_url
 
 
-def settings_of(text: str) -> dict[str, float]:
+def seconds_to_end(text: str) -> dict[str, float]:
     """How long the server may take to end, by the settings of a file."""
     return {
         name: float(value)
@@ -91,7 +91,7 @@ def settings_of(text: str) -> dict[str, float]:
 )
 def test_answers_have_their_grace_before_a_process_is_killed(name: str, pattern: str) -> None:
     (patience,) = re.findall(pattern, text_of(name))
-    needed = settings_of(text_of(name))
+    needed = seconds_to_end(text_of(name))
     assert "GRACE" in needed
     # And ten seconds to say goodbye.
     assert float(patience) >= sum(needed.values()) + 10

@@ -1,21 +1,17 @@
 """What the image runs, run here: the installed package, its settings, its command and its health check."""
 
 import json
-import os
 import re
-import signal
+import shutil
 import subprocess
 import sys
 import tomllib
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
+from urllib.parse import urlsplit
 
-import httpx
 import pytest
 
-from tests.processes import end_with_parent, free_port
-from tests.servers import PASSWORD, SECRET
+from tests.servers import ServerProcess
 
 ROOT = Path(__file__).parents[2]
 DOCKERFILE = (ROOT / "deploy" / "Dockerfile").read_text(encoding="utf-8").replace("\\\n", " ")
@@ -35,74 +31,55 @@ def health_check() -> list[str]:
     return command
 
 
+def lines_of_the_ignore_file() -> list[str]:
+    return (ROOT / "deploy" / "Dockerfile.dockerignore").read_text(encoding="utf-8").splitlines()
+
+
+def let_through() -> set[str]:
+    """What reaches the builder of all that is in the repository."""
+    return {line[1:] for line in lines_of_the_ignore_file() if line.startswith("!")}
+
+
 @pytest.fixture(scope="module")
 def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The package as pip would install it from the files that reach the builder."""
-    target = tmp_path_factory.mktemp("installed")
+    """The package as pip installs it from the files that reach the builder."""
+    source, target = tmp_path_factory.mktemp("source"), tmp_path_factory.mktemp("installed")
+    hidden = [line[3:] for line in lines_of_the_ignore_file() if line.startswith("**/")]
+    for name in let_through():
+        if (ROOT / name).is_dir():
+            shutil.copytree(ROOT / name, source / name, ignore=shutil.ignore_patterns(*hidden))
+        else:
+            shutil.copy(ROOT / name, source)
     command = (sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-deps")
     done = subprocess.run(
-        [*command, "--target", str(target), str(ROOT)], capture_output=True, text=True, check=False
+        [*command, "--target", str(target), str(source)], capture_output=True, text=True, check=False
     )
     assert done.returncode == 0, done.stderr
     return target
 
 
-@contextmanager
-def started(installed: Path, data: Path, port: int) -> Iterator[subprocess.Popen[str]]:
-    """The command of the image, with `data` for its `/data` and `port` for its own."""
-    settings = dict(re.findall(r"(CHAT_\w+)=(\S+)", instruction("ENV")))
-    assert settings
-    program, command = json.loads(instruction("ENTRYPOINT")), json.loads(instruction("CMD"))
-    assert program == ["gwp-chat"]
-    outside = {name: value for name, value in os.environ.items() if not name.startswith("CHAT_")}
-    with subprocess.Popen(
-        [sys.executable, "-m", "api", *command, "--port", str(port)],
-        cwd=data,
-        env={
-            **outside,
-            **{name: value.replace("/data", str(data)) for name, value in settings.items()},
-            "CHAT_JWT_SECRET_KEY": SECRET,  # without one the server does not listen on all addresses
-            "PYTHONPATH": str(installed),
-        },
-        stderr=subprocess.PIPE,
-        text=True,
-        preexec_fn=end_with_parent,  # noqa: PLW1509 - it makes one system call and takes no lock
-    ) as process:
-        try:
-            yield process
-        finally:
-            process.kill()
-
-
-def wait_until_it_listens(process: subprocess.Popen[str]) -> None:
-    assert process.stderr is not None
-    lines = []
-    for line in process.stderr:
-        lines.append(line)
-        if "listening" in line:
-            return
-    raise AssertionError("".join(lines))
-
-
 def test_the_command_of_the_image_serves_and_its_health_check_sees_it(
     installed: Path, tmp_path: Path
 ) -> None:
-    port = free_port()
-    check = [word.replace(PORT, str(port)) for word in health_check()]
-    assert check[0] == "python"
-    checking = [sys.executable, *check[1:]]
-    assert subprocess.run(checking, capture_output=True, check=False).returncode != 0
-    with started(installed, tmp_path, port) as process:
-        wait_until_it_listens(process)
-        assert subprocess.run(checking, check=False).returncode == 0
-        registered = httpx.post(
-            f"http://127.0.0.1:{port}/api/auth/register",
-            json={"username": "admin", "password": PASSWORD},
+    settings = dict(re.findall(r"(CHAT_\w+)=(\S+)", instruction("ENV")))
+    assert settings
+    program, *arguments = json.loads(instruction("ENTRYPOINT")) + json.loads(instruction("CMD"))
+    assert (program, arguments[0]) == ("gwp-chat", "serve")
+    server = ServerProcess(
+        tmp_path,
+        "http://127.0.0.1:1/v1",
+        {name: value.replace("/data", str(tmp_path)) for name, value in settings.items()},
+        arguments[1:],
+        installed,
+    )
+    with server, server.admin():
+        python, *check = (
+            word.replace(f":{PORT}", f":{urlsplit(server.url).port}") for word in health_check()
         )
-        assert registered.status_code == 201, registered.text
-        process.send_signal(signal.SIGTERM)
-        _, log = process.communicate(timeout=30)
-    assert process.returncode == 0, log
+        assert python == "python"
+        assert subprocess.run([sys.executable, *check], check=False).returncode == 0
+        assert server.stop() == 0
+    assert subprocess.run([sys.executable, *check], capture_output=True, check=False).returncode != 0
     assert {entry.name for entry in tmp_path.iterdir()} >= {"app.db", "chroma"}
 
 
@@ -113,9 +90,7 @@ def test_the_image_serves_on_the_port_that_it_exposes() -> None:
 
 def test_every_file_that_the_image_is_built_of_reaches_the_builder() -> None:
     """The ignore file begins with everything, and lets through what the Dockerfile and the package name."""
-    ignored = (ROOT / "deploy" / "Dockerfile.dockerignore").read_text(encoding="utf-8").splitlines()
-    let_through = {line[1:] for line in ignored if line.startswith("!")}
-    assert all((ROOT / name).exists() for name in let_through)
+    assert all((ROOT / name).exists() for name in let_through())
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
     packages = project["tool"]["hatch"]["build"]["targets"]["wheel"]["packages"]
-    assert let_through >= {*packages, "constraints.txt", "pyproject.toml", "README.md"}
+    assert let_through() >= {*packages, "constraints.txt", "pyproject.toml", "README.md"}

@@ -6,8 +6,10 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
+import psycopg
 import pytest
 
+from core.search.index import VECTORS_LOCK
 from tests.clients import Client
 from tests.conftest import unique
 from tests.postgresql import postgresql
@@ -23,7 +25,7 @@ from tests.valkey import valkey
 
 @dataclass(frozen=True, slots=True)
 class Fleet:
-    """Two servers, the first of which was there before the second, and the model that both ask."""
+    """Two servers, the first of which gives vectors, and the model that both ask."""
 
     one: ServerProcess
     two: ServerProcess
@@ -45,11 +47,16 @@ def fleet(tmp_path: Path, provider: ProviderProcess) -> Iterator[Fleet]:
         search = {"CHAT_SEARCH_ENABLED": "true", "CHAT_CHROMA_URL": chroma.url, **embeddings.settings}
         # So that a text which is asked for is not taken for one that is stored.
         search["CHAT_EMBEDDING_QUERY_PREFIX"] = "query: "
-        with (
-            new_server(engines, tmp_path / "one", provider_url, **search) as one,
-            new_server(engines, tmp_path / "two", provider_url, **search) as two,
-        ):
-            yield Fleet(one, two, embeddings)
+        with new_server(engines, tmp_path / "one", provider_url, **search) as one:
+            poll(lambda: somebody_gives_vectors(database_url), "the first one is at work", PATIENCE_SECONDS)
+            with new_server(engines, tmp_path / "two", provider_url, **search) as two:
+                yield Fleet(one, two, embeddings)
+
+
+def somebody_gives_vectors(database_url: str) -> bool:
+    with psycopg.connect(database_url) as connection:
+        held = "SELECT FROM pg_locks WHERE locktype = 'advisory' AND objid = %s AND granted"
+        return connection.execute(held, [VECTORS_LOCK]).fetchone() is not None
 
 
 def wait_until_found(client: Client, title: str) -> None:

@@ -99,7 +99,7 @@ def socket(
 ) -> Iterator[Socket]:
     """A connection, with the client's token unless it is not to be initialised yet.
 
-    A deaf one takes in no more than it is asked for, and a receive buffer that does not grow.
+    A deaf one takes in no more than it is asked for, and its receive buffer does not grow.
     """
     with connect(
         f"{client.base_url}".replace("http", "ws", 1).rstrip("/") + f"/graphql?{params}",
