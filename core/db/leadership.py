@@ -1,12 +1,19 @@
 """Which of many processes does a work that only one at a time may do."""
 
 import threading
+from contextlib import ExitStack
 
 from sqlalchemy import Connection, Engine, text
 from sqlalchemy.exc import DBAPIError
 
 from core.db.engines import database_url, sqlite_file, writer_engine
 from core.db.session import DatabaseUnavailable
+
+# Has PostgreSQL notice within half a minute that the leader's machine is gone, and not after two hours.
+_END_SOON = """
+    SELECT set_config('tcp_keepalives_idle', '10', false), set_config('tcp_keepalives_interval', '5', false),
+           set_config('tcp_keepalives_count', '3', false), set_config('tcp_user_timeout', '20000', false)
+"""
 
 
 class Leadership:
@@ -21,6 +28,13 @@ class Leadership:
         self._number = number
         self._connection: Connection | None = None
         self._asking = threading.Lock()
+        # How often this process has begun to lead: between two terms, others may have led.
+        self.term = 0
+
+    @property
+    def is_contended(self) -> bool:
+        """Whether there can be other processes."""
+        return self._engine is not None
 
     def is_held(self) -> bool:
         """Whether this process leads now; it does from the first call on that finds nobody else. Blocking.
@@ -35,17 +49,22 @@ class Leadership:
                     self._connection.execute(text("SELECT 1"))
                 else:
                     self._connection = _taken(self._engine, self._number)
+                    self.term += self._connection is not None
             except DBAPIError as error:
                 self._let_go()
                 raise DatabaseUnavailable from error
             return self._connection is not None
 
-    def close(self) -> None:
-        """Let others lead."""
+    def release(self) -> None:
+        """Let others lead; the next call of `is_held` asks again. Blocking."""
         with self._asking:
             self._let_go()
-            if self._engine is not None:
-                self._engine.dispose()
+
+    def close(self) -> None:
+        """Let others lead, and keep no connection. Blocking."""
+        self.release()
+        if self._engine is not None:
+            self._engine.dispose()
 
     def _let_go(self) -> None:
         """Close the connection itself: given back to the pool it would keep the lock."""
@@ -57,8 +76,10 @@ class Leadership:
 
 def _taken(engine: Engine, number: int) -> Connection | None:
     """The connection that has the lock from now on; None if another has it."""
-    connection = engine.connect().execution_options(isolation_level="AUTOCOMMIT")
-    if connection.scalar(text("SELECT pg_try_advisory_lock(:number)"), {"number": number}):
-        return connection
-    connection.close()
+    with ExitStack() as stack:
+        connection = stack.enter_context(engine.connect()).execution_options(isolation_level="AUTOCOMMIT")
+        connection.execute(text(_END_SOON))
+        if connection.scalar(text("SELECT pg_try_advisory_lock(:number)"), {"number": number}):
+            stack.pop_all()
+            return connection
     return None

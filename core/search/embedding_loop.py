@@ -66,38 +66,61 @@ class EmbeddingLoop:
         self._embedders = embedders
         self._embedder = embedders.current
         self._vectors = vectors
+        # Chosen while this process led for the so manieth time; another may have led since.
         self._target: NumberedCollection | None = None
+        self._term = 0
         self._replacing = asyncio.Lock()
         # What is similar to nothing; None until the model has worked for the first time.
         self.noise: Noise | None = None
 
     async def index_some(self) -> bool:
-        """Whether there was anything to do. Raises `Unavailable` of the model, the vectors, the database."""
+        """Whether there was anything to do. Raises `Unavailable` of the model, the vectors, the database.
+
+        Whatever it raises, another process leads then, if there is one: it may reach what this one does not.
+        """
         if not await asyncio.to_thread(self._leadership.is_held):
             await self._look_on()
             return False
+        try:
+            return await self._lead()
+        except Exception:
+            await asyncio.to_thread(self._leadership.release)
+            raise
+
+    async def _lead(self) -> bool:
+        if self._term != self._leadership.term:
+            self._target, self._term = None, self._leadership.term
         target = self._target
         if target is None:
             # Whether the model can be loaded is to be known before somebody searches.
             self.noise, dimension = await measured(self._embedder)
             target = await self._choose_target(dimension)
         await self._forget_discarded()
+        if not await self._is_there(target):
+            return True
         waiting = await self._db.read(lambda session: waiting_entries(session, target.number))
-        try:
-            if waiting:
+        if waiting:
+            try:
                 await self._index(await asyncio.to_thread(_batch, waiting, self._embedder.piece_tokens))
-                return True
-            # Whether vectors can be read, too.
-            await self._vectors.get(target.collection, _NO_ENTRY)
-        except VectorsMissing:
-            await self.replace(target)
+            except VectorsMissing:  # lost just now
+                await self.replace(target)
             return True
         await self._take_over(target)
         return await self._is_to_be_rebuilt(target)
 
+    async def _is_there(self, target: NumberedCollection) -> bool:
+        """Whether vectors can be read, those that answer meanwhile too; what is lost is replaced."""
+        live = await self._db.read(live_collection)
+        for each in (target,) if live is None or live.number == target.number else (target, live):
+            try:
+                await self._vectors.get(each.collection, _NO_ENTRY)
+            except VectorsMissing:
+                await self.replace(each)
+                return False
+        return True
+
     async def _look_on(self) -> None:
         """While another process gives vectors: know what a search needs, and whether it can be had."""
-        self._target = None
         if self.noise is None:
             self.noise, _ = await measured(self._embedder)
         live = await self._db.read(live_collection)
@@ -161,7 +184,7 @@ class EmbeddingLoop:
         live = await self._db.read(live_collection)
         first = target.number
         if live is not None and live.number != target.number:
-            with suppress(VectorsMissing):  # which the next search by meaning finds out
+            with suppress(VectorsMissing):  # which is found out before the next batch
                 first = await self._keep_whole(live, batch, counts) or target.number
         gone = await self._db.write(lambda session: mark_embedded(session, target.number, counts, first))
         if gone:  # changed while they were embedded

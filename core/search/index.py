@@ -10,8 +10,9 @@ from core.search.collections import NumberedCollection
 from core.search.embedding import Embedder, Embedders
 from core.search.embedding_loop import EmbeddingLoop
 from core.search.embedding_prefixes import VectorModel
-from core.search.indexer import Indexer
+from core.search.indexer import AFTER_OTHERS_SECONDS, Indexer
 from core.search.noise import Noise
+from core.search.retries import FIRST_PAUSE_SECONDS
 from core.search.scopes import ScopeCache
 from core.search.vectors import VectorStore, VectorStoreUnavailable
 from core.settings import Settings
@@ -39,7 +40,8 @@ class SearchIndex:
         self.scopes = ScopeCache(self.vectors, settings.search_cache_bytes)
         self._leadership = Leadership(settings.database_url, VECTORS_LOCK)
         self._embedding = EmbeddingLoop(db, self._embedders, self.vectors, self._leadership)
-        self._indexer = Indexer(db, signals, self._embedding)
+        pause = AFTER_OTHERS_SECONDS if self._leadership.is_contended else FIRST_PAUSE_SECONDS
+        self._indexer = Indexer(db, signals, self._embedding, pause)
         self._is_enabled = settings.search_enabled
         self._task: asyncio.Task[None] | None = None
 
@@ -58,7 +60,7 @@ class SearchIndex:
                 await self._task
         await self._embedders.close()
         await self.vectors.close()
-        self._leadership.close()
+        await asyncio.to_thread(self._leadership.close)
 
     async def replace(self, lost: NumberedCollection) -> None:
         """Embed everything again, since the vectors of this collection are gone."""

@@ -14,16 +14,18 @@ from core.signals import Signals, entries_topic, texts_topic
 
 # Rows that come from elsewhere, such as an import, are noticed without a signal.
 POLL_SECONDS = 5.0
+# A process that could not give vectors asks to do it again only after every other has been able to.
+AFTER_OTHERS_SECONDS = POLL_SECONDS + 1
 
 
 class Indexer:
     """The loops of one process."""
 
-    def __init__(self, db: Database, signals: Signals, vectors: EmbeddingLoop) -> None:
+    def __init__(self, db: Database, signals: Signals, vectors: EmbeddingLoop, first_pause: float) -> None:
         self._db = db
         self._signals = signals
         self._texts = RetriedWork("texts", self._index_some_texts)
-        self._vectors = RetriedWork("vectors", vectors.index_some)
+        self._vectors = RetriedWork("vectors", vectors.index_some, first_pause)
 
     @property
     def trouble(self) -> str | None:

@@ -11,6 +11,7 @@ from core.logs import get_logger
 # What is out of reach is asked for again soon; a fault of ours rarely mends itself, and logs a traceback.
 LONGEST_PAUSE, LONGEST_PAUSE_AFTER_A_FAULT = 30.0, 300.0
 PATIENCE_SECONDS = 20
+FIRST_PAUSE_SECONDS = 1.0
 _FAULT = "The search index met an internal error, which the log describes; it tries again by itself"
 
 _logger = get_logger(__name__)
@@ -20,7 +21,7 @@ _logger = get_logger(__name__)
 class Pauses:
     """Ever longer pauses."""
 
-    first: float = 1.0
+    first: float = FIRST_PAUSE_SECONDS
     _next: float = field(init=False)
 
     def __post_init__(self) -> None:
@@ -40,7 +41,9 @@ class Pauses:
 class RetriedWork:
     """Work that is done piece by piece; the log knows it as `subject`."""
 
-    def __init__(self, subject: str, work: Callable[[], Awaitable[bool]], first_pause: float = 1.0) -> None:
+    def __init__(
+        self, subject: str, work: Callable[[], Awaitable[bool]], first_pause: float = FIRST_PAUSE_SECONDS
+    ) -> None:
         self._subject = subject
         self._work = work
         self._pauses = Pauses(first_pause)

@@ -13,6 +13,7 @@ from core.search.index import VECTORS_LOCK
 from tests.clients import Client
 from tests.conftest import unique
 from tests.postgresql import postgresql
+from tests.processes import free_port
 from tests.provider.client import ProviderProcess
 from tests.runs.following import poll
 from tests.scale.conftest import engines_in, new_server
@@ -35,12 +36,10 @@ class Fleet:
 @pytest.fixture
 def fleet(tmp_path: Path, provider: ProviderProcess) -> Iterator[Fleet]:
     provider_url = f"{provider.base_url}/v1"
-    chroma_directory = tmp_path / "chroma"
-    chroma_directory.mkdir()
     with (
         postgresql() as database_url,
         valkey() as broker,
-        ChromaServer(chroma_directory) as chroma,
+        ChromaServer(new_directory(tmp_path / "chroma")) as chroma,
         EmbeddingApi() as embeddings,
     ):
         engines = engines_in(tmp_path, database_url, broker.url)
@@ -51,6 +50,11 @@ def fleet(tmp_path: Path, provider: ProviderProcess) -> Iterator[Fleet]:
             poll(lambda: somebody_gives_vectors(database_url), "the first one is at work", PATIENCE_SECONDS)
             with new_server(engines, tmp_path / "two", provider_url, **search) as two:
                 yield Fleet(one, two, embeddings)
+
+
+def new_directory(path: Path) -> Path:
+    path.mkdir()
+    return path
 
 
 def somebody_gives_vectors(database_url: str) -> bool:
@@ -81,6 +85,32 @@ def test_what_one_process_stores_every_process_finds_and_each_text_is_embedded_o
         wait_until_found(first, "Gone")
         assert second.delete(f"/api/threads/{thread_id}").is_success
         assert "Gone" not in titles(first, "Gone", "SEMANTIC")
+
+
+def test_another_process_gives_vectors_when_the_first_one_cannot(
+    tmp_path: Path, provider: ProviderProcess
+) -> None:
+    with (
+        postgresql() as database_url,
+        valkey() as broker,
+        ChromaServer(new_directory(tmp_path / "chroma")) as chroma,
+        EmbeddingApi() as embeddings,
+    ):
+        engines = engines_in(tmp_path, database_url, broker.url)
+        search = {"CHAT_SEARCH_ENABLED": "true", **embeddings.settings}
+        astray = search | {"CHAT_CHROMA_URL": f"http://127.0.0.1:{free_port()}"}
+        provider_url = f"{provider.base_url}/v1"
+        with new_server(engines, tmp_path / "one", provider_url, **astray) as one, one.admin() as first:
+            first.new_thread(title="dog")
+            poll(
+                lambda: "detail" in first.get("/health/ready").json(), "it gives no vectors", PATIENCE_SECONDS
+            )
+            right = search | {"CHAT_CHROMA_URL": chroma.url}
+            with (
+                new_server(engines, tmp_path / "two", provider_url, **right) as two,
+                two.client().sign_in("admin", PASSWORD) as second,
+            ):
+                poll(lambda: titles(second, "hound", "SEMANTIC") == ["dog"], "it is found", PATIENCE_SECONDS)
 
 
 def test_another_process_goes_on_when_the_one_at_work_is_killed(fleet: Fleet) -> None:

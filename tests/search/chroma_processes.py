@@ -1,14 +1,13 @@
 """Processes that tests of vectors start, stop and kill: a Chroma server, and one that writes vectors."""
 
 import queue
-import socket
 import subprocess
 import sys
 import threading
 from pathlib import Path
 from typing import Self
 
-from tests.processes import end_with_parent
+from tests.processes import end_with_parent, free_port
 
 # What the command `chroma` does, without a second of imports that it does not need.
 CHROMA = "import sys, chromadb_rust_bindings; chromadb_rust_bindings.cli(['chroma', *sys.argv[1:]])"
@@ -19,9 +18,7 @@ class ChromaServer:
 
     def __init__(self, directory: Path) -> None:
         self._directory = directory
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            self._port: int = probe.getsockname()[1]
+        self._port = free_port()
         self.url = f"http://127.0.0.1:{self._port}"
 
     def __enter__(self) -> Self:

@@ -149,6 +149,20 @@ def test_another_model_takes_over_when_it_has_everything(
         assert titles(client, "dog", "SEMANTIC") == ["pets"]
 
 
+def test_vectors_that_are_lost_while_others_take_their_place_are_given_up(
+    provider: ProviderProcess, embeddings: EmbeddingApi, tmp_path: Path
+) -> None:
+    settings = embeddings.settings
+    with ServerProcess(tmp_path, f"{provider.base_url}/v1", settings) as server, server.admin() as client:
+        add_thread(client, "pets", "my hound sleeps")
+        wait_until_indexed(client)
+    shutil.rmtree(tmp_path / ".chroma")
+    settings["CHAT_EMBEDDING_MODEL_NAME"] = "other words"
+    embeddings.busy_with = "hound"  # so that the others are never complete
+    with ServerProcess(tmp_path, f"{provider.base_url}/v1", settings):
+        poll(lambda: collections(tmp_path) == ["other words"], "given up", PATIENCE_SECONDS)
+
+
 def collections(directory: Path) -> list[str]:
     """The models of the collections that there are."""
     with closing(sqlite3.connect(directory / "app.db", timeout=10)) as database:
