@@ -230,10 +230,7 @@ class Settings(BaseSettings):
     @field_validator("database_url")
     @classmethod
     def _known_database(cls, value: str) -> str:
-        if not value.startswith(("sqlite:", "postgresql:", "postgres:", "postgresql+psycopg:")):
-            raise ValueError("must start with sqlite:/// or postgresql://")
-        if value.startswith("sqlite:") and (value.rstrip("/") == "sqlite:" or ":memory:" in value):
-            raise ValueError("must name a file, such as sqlite:///./app.db; memory would be lost at exit")
+        check_database_url(value)
         return value
 
     @field_validator("redis_url")
@@ -283,6 +280,14 @@ class Settings(BaseSettings):
         base = self.llm_api_base or f"{self.llm_api_scheme}://{self.llm_api_host}:{self.llm_api_port}"
         base = base.rstrip("/")
         return base if base.endswith(self.llm_api_path_prefix) else base + self.llm_api_path_prefix
+
+
+def check_database_url(value: str) -> None:
+    """Raise `ValueError` unless the URL is of an engine that we use, and that keeps what it has."""
+    if not value.startswith(("sqlite:", "postgresql:", "postgres:", "postgresql+psycopg:")):
+        raise ValueError("must start with sqlite:/// or postgresql://")
+    if value.startswith("sqlite:") and (value.rstrip("/") == "sqlite:" or ":memory:" in value):
+        raise ValueError("must name a file, such as sqlite:///./app.db; memory would be lost at exit")
 
 
 def load_settings(env_file: Path | None = Path(".env")) -> Settings:

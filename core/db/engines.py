@@ -11,6 +11,7 @@ from sqlalchemy.exc import ArgumentError
 from sqlalchemy.pool import ConnectionPoolEntry
 
 from core.errors import SettingsError
+from core.settings import check_database_url
 
 BUSY_TIMEOUT_SECONDS = 15
 BUSY_POLL_SECONDS = 0.02
@@ -18,6 +19,10 @@ BUSY_POLL_SECONDS = 0.02
 
 def database_url(text: str) -> URL:
     """The URL with the driver that we use; takes the plain forms. Raises `SettingsError`."""
+    try:
+        check_database_url(text)
+    except ValueError as error:
+        raise SettingsError(f"CHAT_DATABASE_URL: {error}") from None
     try:
         url = make_url(text)
     except (ArgumentError, ValueError):

@@ -1,21 +1,22 @@
 """Copying all rows of one database to another, of the same or the other engine, and comparing them."""
 
+import json
 from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
 from hashlib import blake2b
 from typing import Any
 
-import msgspec
 from sqlalchemy import Connection, Engine, Table, func, select
 from sqlalchemy.dialects import postgresql, sqlite
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import DataError, DBAPIError
 
 from core.db.engines import database_url, reader_engine, sqlite_file, writer_engine
 from core.db.migrate import found_revision, head_revision, migrate
 from core.db.models import Base, MessageRow, UserRow
 from core.db.sole import serving
 from core.errors import SettingsError
+from core.plain import storable
 
 BATCH = 500
 # Made anew from the rows by the server that is started on the target, like every row's `entry_id`.
@@ -128,8 +129,11 @@ class _Transfer:
         statement = insert(table).on_conflict_do_nothing()
         with self._source.connect() as source, closing(self._batches(source, table)) as batches:
             for rows in batches:
-                with self._target.begin() as target:
-                    target.execute(statement, [_without_entry(row) for row in rows])
+                try:
+                    with self._target.begin() as target:
+                        target.execute(statement, [_without_entry(row) for row in rows])
+                except DataError as error:
+                    raise SettingsError(_refusal(table, rows)) from error
 
     def _compare(self, table: Table) -> None:
         found = []
@@ -168,12 +172,26 @@ def _without_entry(row: dict[str, Any]) -> dict[str, Any]:
     return row | {"entry_id": None} if "entry_id" in row else row
 
 
+def _refusal(table: Table, rows: Sequence[dict[str, Any]]) -> str:
+    """Which row the target does not take, in words for who will change it."""
+    for row in rows:
+        for column, value in row.items():
+            if isinstance(value, str) and storable(value) != value:
+                key = ", ".join(f"{each.name} {row[each.name]}" for each in table.primary_key)
+                return (
+                    f"--from: {table.name}, {key}: {column} holds NUL, which PostgreSQL does not store; "
+                    "replace it there and begin again"
+                )
+    return f"--to: the database does not take all rows of {table.name} that --from has"
+
+
 def _checksum(batches: Iterator[Sequence[dict[str, Any]]]) -> tuple[int, int]:
     """The number of rows and a checksum of what they hold, in whatever order the engine gives them."""
     number = total = 0
     for rows in batches:
         for row in rows:
-            content = msgspec.json.encode(_without_entry(row), order="sorted")
-            total += int.from_bytes(blake2b(content, digest_size=_CHECKSUM_BYTES).digest())
+            # Not msgspec: it refuses half a surrogate pair, which JSON columns of both engines may have.
+            content = json.dumps(_without_entry(row), default=str, sort_keys=True)
+            total += int.from_bytes(blake2b(content.encode(), digest_size=_CHECKSUM_BYTES).digest())
         number += len(rows)
     return number, total % 2 ** (8 * _CHECKSUM_BYTES)

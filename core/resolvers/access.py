@@ -14,7 +14,7 @@ from core.db.reading import rows
 from core.db.records import User
 from core.db.threads import scope_row
 from core.errors import InvalidInput, MessageNotFound, ThreadNotFound
-from core.plain import DEEPEST_JSON, is_too_deep
+from core.plain import DEEPEST_JSON, is_too_deep, storable
 
 # Said so that no index serves it: SQLite would rather read all threads of the owner than twenty by id.
 _IS_OWN: Final = (ThreadRow.owner_id == bindparam("caller_id")).is_(true())
@@ -119,6 +119,13 @@ def check_json(field: str, value: dict[str, Any] | None) -> None:
         raise InvalidInput(field, f"{field} must be an object of plain JSON values") from None
     if is_too_deep(value):
         raise InvalidInput(field, f"{field} must be nested at most {DEEPEST_JSON} deep")
+
+
+def check_name(field: str, value: str | None, longest: int) -> None:
+    """Raise `InvalidInput` if `value` is too long, or if not every database keeps it as it is."""
+    check_length(field, value, longest)
+    if value is not None and storable(value) != value:
+        raise InvalidInput(field, f"{field} must not hold characters such as NUL")
 
 
 def check_length(field: str, value: str | None, longest: int) -> None:

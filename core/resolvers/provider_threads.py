@@ -13,7 +13,7 @@ from core.db.mapping import PROVIDER_THREAD_COLUMNS, to_provider_thread
 from core.db.models import ProviderThreadRow, ThreadRow, now
 from core.db.records import ProviderThread, User
 from core.errors import ProviderThreadNotFound
-from core.resolvers.access import check_json, check_length, own_thread, visible
+from core.resolvers.access import check_json, check_name, own_thread, visible
 from core.runs.ending import LONGEST_CONVERSATION_ID
 from core.runs.history import PROVIDER
 
@@ -64,8 +64,8 @@ async def set_provider_thread(
     """Create or replace the state for a provider. Raises `ThreadNotFound`, `NotAllowed`, `InvalidInput`."""
     user = ctx.user
     check_json("payload", payload)
-    check_length("provider", provider, LONGEST_PROVIDER)
-    check_length("conversation_id", conversation_id, LONGEST_CONVERSATION_ID)
+    check_name("provider", provider, LONGEST_PROVIDER)
+    check_name("conversation_id", conversation_id, LONGEST_CONVERSATION_ID)
 
     def work(session: Session) -> ProviderThread:
         touch(session, own_thread(session, user, thread_id, lock=True))

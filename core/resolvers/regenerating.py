@@ -11,7 +11,7 @@ from core.db.mapping import to_run
 from core.db.models import MessageRow, RunRow, now
 from core.db.records import MessageStatus, Run, SenderType
 from core.errors import InvalidInput, MessageNotFound, NotLatest, ProviderOff, ThreadNotFound
-from core.resolvers.access import check_length, message_of, own_thread
+from core.resolvers.access import check_name, message_of, own_thread
 from core.resolvers.sending import (
     BULLETS,
     LONGEST_MODEL,
@@ -39,8 +39,8 @@ async def regenerate(
 async def _regenerate(ctx: Context, message_id: UUID, model: str | None, label: str | None) -> Run:
     if not ctx.settings.llm_enabled:
         raise ProviderOff
-    check_length("model", model, LONGEST_MODEL)
-    check_length("model_label", label, LONGEST_MODEL)
+    check_name("model", model, LONGEST_MODEL)
+    check_name("model_label", label, LONGEST_MODEL)
     with reserved_place(ctx, "") as place:
         run = await ctx.db.write(
             lambda session: _add(ctx, session, message_id, place, model=model, label=label)

@@ -25,7 +25,7 @@ from core.db.threads import relist
 from core.errors import IdempotencyMismatch, InvalidInput, ModelRequired
 from core.ids import new_id
 from core.plain import storable
-from core.resolvers.access import check_json, check_length, own_thread
+from core.resolvers.access import check_json, check_length, check_name, own_thread
 from core.resolvers.uploads import KeptFile, NewAttachment, keep_files
 from core.runs import store
 from core.runs.history import PROVIDER
@@ -238,11 +238,12 @@ def choose_model(
         if ctx.settings.llm_enabled:
             raise ModelRequired
         return "", label
-    check_length("model", model, LONGEST_MODEL)
+    check_name("model", model, LONGEST_MODEL)
     check_model(ctx.user, model, agents_are_models=ctx.settings.agents_are_models)
     if label is None and model == remembered:
         known = thread.attributes.get("model_label")
         label = known if isinstance(known, str) else None
+    check_name("model_label", label, LONGEST_MODEL)
     thread.attributes = {**thread.attributes, "model": model, "model_label": label, "provider": PROVIDER}
     return model, label
 
@@ -293,15 +294,15 @@ def _text(new: NewMessage) -> str:
 
 def _check(new: NewMessage) -> None:
     check_json("metadata", new.metadata)
-    check_length("model", new.model, LONGEST_MODEL)
-    check_length("model_label", new.model_label, LONGEST_MODEL)
-    check_length("correlation_id", new.correlation_id, LONGEST_CORRELATION_ID)
-    check_length("idempotency_key", new.idempotency_key, LONGEST_KEY)
+    check_name("model", new.model, LONGEST_MODEL)
+    check_name("model_label", new.model_label, LONGEST_MODEL)
+    check_name("correlation_id", new.correlation_id, LONGEST_CORRELATION_ID)
+    check_name("idempotency_key", new.idempotency_key, LONGEST_KEY)
     for attachment in new.attachments:
         if not attachment.filename:
             raise InvalidInput("attachments", "attachments need a filename")
         check_length("attachments.filename", attachment.filename, LONGEST_FILENAME)
-        check_length("attachments.content_type", attachment.content_type, LONGEST_FILENAME)
+        check_name("attachments.content_type", attachment.content_type, LONGEST_FILENAME)
 
 
 def _digest(ctx: Context, thread_id: UUID, new: NewMessage, kept: list[KeptFile]) -> str:

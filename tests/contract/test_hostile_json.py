@@ -156,6 +156,24 @@ def test_text_that_no_database_holds_spoils_no_thread(sender: Client, name: str,
     assert_readable(sender, thread_id)
 
 
+@pytest.mark.parametrize("name", ["model", "model_label", "correlation_id", "content_type"])
+@pytest.mark.parametrize("text", [r"a\u0000b", r"a\ud800b"])
+def test_a_name_that_no_database_holds_is_refused(sender: Client, name: str, text: str) -> None:
+    thread_id = sender.new_thread()["id"]
+    file = {"filename": "a", "data_base64": ""}
+    body: dict[str, Any] = {"text": "Hi", "model": "unscripted", "attachments": [file]}
+    (file if name == "content_type" else body)[name] = "NAME"
+    content = json.dumps(body).replace("NAME", text).encode()
+    response = sender.post(f"/api/threads/{thread_id}/messages", content=content, headers=HEADERS)
+
+    assert response.status_code == 422, response.text
+    assert name in json.dumps(strict(response)["detail"])
+    assert sender.messages(thread_id) == []
+    content = f'{{"provider": "a", "conversation_id": "{text}"}}'.encode()
+    response = sender.put(f"/api/provider-threads/{thread_id}", content=content, headers=HEADERS)
+    assert response.status_code == 422, response.text
+
+
 @pytest.mark.parametrize(
     ("username", "password"),
     [

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from uuid import UUID
 
 import pytest
 from sqlalchemy import Engine, insert, select, text, update
@@ -10,7 +11,7 @@ from sqlalchemy import Engine, insert, select, text, update
 from core.db import transfer as transferring
 from core.db.engines import database_url, writer_engine
 from core.db.migrate import migrate
-from core.db.models import Base, MessageRow, RunPartRow, ThreadRow
+from core.db.models import Base, MessageRow, ProviderThreadRow, RunPartRow, ThreadRow
 from core.db.transfer import DERIVED, Progress, transfer
 from core.errors import SettingsError
 from tests.api.test_cli import gwp_chat
@@ -49,6 +50,7 @@ async def fill(url: str, directory: Path) -> None:
             chat = await add_chat(ctx, {"z": [1, 2.5, None, "ё"], "a": {"number": number}})
     with engine_of(url) as engine, engine.begin() as connection:
         connection.execute(insert(RunPartRow).values(run_id=chat.run, seq=1, text="Some"))
+        connection.execute(update(ProviderThreadRow).values(payload={"half": "\ud800"}))
         connection.execute(update(ThreadRow).values(summary="Grüße, 世界 \U0001f600\n'\"\\%"))
 
 
@@ -125,6 +127,25 @@ def test_a_server_goes_on_with_the_other_database(tmp_path: Path, provider: Prov
             )
 
 
+async def test_a_row_that_the_other_engine_refuses_is_named(tmp_path: Path) -> None:
+    with migrated("sqlite", tmp_path) as source, migrated("postgresql", tmp_path) as target:
+        await fill(source, tmp_path)
+        with engine_of(source) as engine, engine.begin() as connection:
+            wrong = connection.execute(
+                text(
+                    "UPDATE attachments SET content_type = 'a' || char(0) WHERE id = "
+                    "(SELECT max(id) FROM attachments) RETURNING id"
+                )
+            ).scalar_one()
+        told = rf"^--from: attachments, id {UUID(wrong)}: content_type holds NUL"
+        with pytest.raises(SettingsError, match=told):
+            transfer(source, target, told_nobody)
+        with engine_of(source) as engine, engine.begin() as connection:
+            connection.execute(text("UPDATE attachments SET content_type = 'a/b'"))
+        transfer(source, target, told_nobody)
+        assert rows_of(target) == rows_of(source)
+
+
 async def test_what_is_in_the_way_is_told(tmp_path: Path) -> None:
     source, target = sqlite_url(tmp_path, "source"), sqlite_url(tmp_path, "target")
 
@@ -139,6 +160,10 @@ async def test_what_is_in_the_way_is_told(tmp_path: Path) -> None:
     assert refusal(source, source).startswith("--to: this is the database that --from names")
     assert refusal("nonsense", target).startswith("--from: ")
     assert refusal(source, "nonsense").startswith("--to: ")
+    for url in ("postgresqll:///chat", "mysql://x@127.0.0.1/x"):
+        assert refusal(source, url) == "--to: must start with sqlite:/// or postgresql://"
+    for url in ("sqlite://", "sqlite:///:memory:"):
+        assert refusal(source, url).startswith("--to: must name a file")
     assert refusal(source, "postgresql://x@127.0.0.1:1/x").startswith("--to: the database cannot be used")
 
     migrate(target)
