@@ -10,6 +10,7 @@ import typer
 
 from api.app import create_app
 from api.demo import command as demo_command
+from api.indexing import index
 from api.pages import settings_page
 from api.reindexing import show_reindexing
 from api.server import serve as serve_app
@@ -39,6 +40,12 @@ def serve(
     ones, one after the other, while the others serve.
     """
     serve_app(load_settings(), host=host, port=port, workers=workers)
+
+
+@app.command()
+def worker() -> None:
+    """Only index texts, for servers that CHAT_SEARCH_INDEXING=false keeps from it; as many as you like."""
+    index(load_settings())
 
 
 @app.command()

@@ -6,7 +6,7 @@ import gc
 import ipaddress
 import socket
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
 import uvicorn
@@ -66,6 +66,13 @@ def check_workers(settings: Settings, workers: int) -> None:
     """Raise `SettingsError` unless so many processes can work together, saying what to set."""
     if workers == 1:
         return
+    has_known_secret = settings.jwt_secret_key == DEFAULT_SECRET
+    more = ["CHAT_JWT_SECRET_KEY: set a secret of your own"] if has_known_secret else []
+    check_engines(settings, f"--workers {workers}", more)
+
+
+def check_engines(settings: Settings, asked_for: str, more: Sequence[str] = ()) -> None:
+    """Raise `SettingsError` if engines that several processes share are missing, or `more` is; say what."""
     missing = [
         sentence
         for sentence, is_missing in (
@@ -75,15 +82,11 @@ def check_workers(settings: Settings, workers: int) -> None:
                 "CHAT_CHROMA_URL: set it, a directory is one process's; or set CHAT_SEARCH_ENABLED=false",
                 settings.search_enabled and not settings.chroma_url,
             ),
-            (
-                "CHAT_JWT_SECRET_KEY: set a secret of your own",
-                settings.jwt_secret_key == DEFAULT_SECRET,
-            ),
         )
         if is_missing
     ]
-    if missing:
-        raise SettingsError(f"--workers {workers} needs more: " + "; ".join(missing))
+    if missing or more:
+        raise SettingsError(f"{asked_for} needs more: " + "; ".join((*missing, *more)))
 
 
 def _serve_as_worker(settings: Settings, bound: socket.socket, on_started: Callable[[], None]) -> None:

@@ -51,7 +51,7 @@ async def running_services(settings: Settings) -> AsyncIterator[Services]:
                 provider = ProviderClient(settings)
                 runs = RunEngine(settings, db, files, provider, log, cancels=cancels)
                 passwords = Passwords(settings)
-                search = SearchIndex(settings, db, signals)
+                search = SearchIndex(settings, db, signals, is_indexing=settings.search_indexing)
                 await search.start()
                 await runs.start(alone=db.file is not None)
                 try:
@@ -78,21 +78,52 @@ async def running_services(settings: Settings) -> AsyncIterator[Services]:
 
 
 @asynccontextmanager
+async def running_index(settings: Settings) -> AsyncIterator[None]:
+    """Index beside the processes that serve, until the block ends. Raises as `running_services`."""
+    signals = Signals()
+    db = Database(settings.database_url, signals)
+    try:
+        migrate(settings.database_url)
+        with serving(settings.database_url, is_one_of_many=True):
+            async with _broker(settings, signals):
+                search = SearchIndex(settings, db, signals, is_indexing=True)
+                await search.start()
+                try:
+                    yield
+                finally:
+                    await search.close()
+    finally:
+        db.close()
+
+
+@asynccontextmanager
 async def _event_log(
     settings: Settings, signals: Signals
 ) -> AsyncIterator[tuple[EventLog, SharedCancels | None]]:
     """The log of this process alone, or its part of the one that all processes share."""
     run_bytes, retention = settings.run_log_bytes, settings.run_retention_seconds
+    async with _broker(settings, signals) as broker:
+        if broker is None:
+            yield MemoryLog(run_bytes=run_bytes, retention_seconds=retention), None
+            return
+        log = RedisLog(broker, run_bytes=run_bytes, retention_seconds=retention)
+        try:
+            yield log, SharedCancels(broker)
+        finally:
+            await log.close()
+
+
+@asynccontextmanager
+async def _broker(settings: Settings, signals: Signals) -> AsyncIterator[Broker | None]:
+    """What joins this process to others, `signals` with it; None for a process alone."""
     if settings.redis_url is None:
-        yield MemoryLog(run_bytes=run_bytes, retention_seconds=retention), None
+        yield None
         return
     broker = Broker(settings.redis_url)
     await broker.start()
     shared_signals = SharedSignals(broker, signals)
-    log = RedisLog(broker, run_bytes=run_bytes, retention_seconds=retention)
     try:
-        yield log, SharedCancels(broker)
+        yield broker
     finally:
-        await log.close()
         await shared_signals.close()
         await broker.close()

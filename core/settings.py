@@ -58,6 +58,9 @@ class Settings(BaseSettings):
     )
 
     search_enabled: bool = Field(True, description="Whether there is search, and an index for it")
+    search_indexing: bool = Field(
+        True, description="Whether a process that serves also indexes; `gwp-chat worker` does it if none does"
+    )
     search_min_similarity: float = Field(0.3, ge=-1, le=1, description="Lowest cosine similarity of a hit")
     search_deadline_seconds: float = Field(
         1, gt=0, le=60, description="How long a search may look through texts; then its answer is partial"

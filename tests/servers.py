@@ -72,17 +72,22 @@ class ServerProcess:
         return self._settings["CHAT_DATABASE_URL"]
 
     @property
+    def environment(self) -> dict[str, str]:
+        """The variables of its process."""
+        others = {name: value for name, value in os.environ.items() if not name.startswith("CHAT_")}
+        return {**others, **self._settings, "PYTHONPATH": str(self._packages)}
+
+    @property
     def pid(self) -> int:
         assert self._process is not None
         return self._process.pid
 
     def start(self) -> Self:
         """Start, and return once requests are answered. Raises AssertionError with the log if it ends."""
-        environment = {name: value for name, value in os.environ.items() if not name.startswith("CHAT_")}
         self._process = subprocess.Popen(
             [sys.executable, "-m", "api", "serve", "--port", "0", *self._arguments],
             cwd=self.directory,
-            env={**environment, **self._settings, "PYTHONPATH": str(self._packages)},
+            env=self.environment,
             stderr=subprocess.PIPE,
             text=True,
             preexec_fn=end_with_parent,  # noqa: PLW1509 - it makes one system call and takes no lock

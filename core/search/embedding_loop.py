@@ -79,8 +79,7 @@ class EmbeddingLoop:
         Whatever it raises, another process leads then, if there is one: it may reach what this one does not.
         """
         if not await asyncio.to_thread(self._leadership.is_held):
-            await self._look_on()
-            return False
+            return await self.look_on()
         try:
             return await self._lead()
         except Exception:
@@ -119,14 +118,15 @@ class EmbeddingLoop:
                 return False
         return True
 
-    async def _look_on(self) -> None:
-        """While another process gives vectors: know what a search needs, and whether it can be had."""
+    async def look_on(self) -> bool:
+        """While others give vectors: know what a search needs, and whether it can be had."""
         if self.noise is None:
             self.noise, _ = await measured(self._embedder)
         live = await self._db.read(live_collection)
         if live is not None:
             with suppress(VectorsMissing):  # which the other process finds out, too
                 await self._vectors.get(live.collection, _NO_ENTRY)
+        return False
 
     async def replace(self, lost: NumberedCollection) -> None:
         """Fill another collection in place of this one, whose vectors are gone; done once for all who ask."""

@@ -31,9 +31,12 @@ class SearchHealth:
 
 
 class SearchIndex:
-    """What searches ask. It goes without a model, or without vectors, and says so."""
+    """What searches ask. It goes without a model, or without vectors, and says so.
 
-    def __init__(self, settings: Settings, db: Database, signals: Signals) -> None:
+    One that is not `is_indexing` leaves it to other processes to keep it up to date.
+    """
+
+    def __init__(self, settings: Settings, db: Database, signals: Signals, *, is_indexing: bool) -> None:
         self._embedders = Embedders(settings)
         self.embedder: Embedder = self._embedders.current
         self.vectors = VectorStore(settings)
@@ -41,7 +44,7 @@ class SearchIndex:
         self._leadership = Leadership(settings.database_url, VECTORS_LOCK)
         self._embedding = EmbeddingLoop(db, self._embedders, self.vectors, self._leadership)
         pause = AFTER_OTHERS_SECONDS if self._leadership.is_contended else FIRST_PAUSE_SECONDS
-        self._indexer = Indexer(db, signals, self._embedding, pause)
+        self._indexer = Indexer(db, signals, self._embedding, pause, is_indexing=is_indexing)
         self._is_enabled = settings.search_enabled
         self._task: asyncio.Task[None] | None = None
 

@@ -21,11 +21,21 @@ AFTER_OTHERS_SECONDS = POLL_SECONDS + 1
 class Indexer:
     """The loops of one process."""
 
-    def __init__(self, db: Database, signals: Signals, vectors: EmbeddingLoop, first_pause: float) -> None:
+    def __init__(
+        self,
+        db: Database,
+        signals: Signals,
+        vectors: EmbeddingLoop,
+        first_pause: float,
+        *,
+        is_indexing: bool,
+    ) -> None:
+        self._is_indexing = is_indexing
         self._db = db
         self._signals = signals
         self._texts = RetriedWork("texts", self._index_some_texts)
-        self._vectors = RetriedWork("vectors", vectors.index_some, first_pause)
+        work = vectors.index_some if is_indexing else vectors.look_on
+        self._vectors = RetriedWork("vectors", work, first_pause)
 
     @property
     def trouble(self) -> str | None:
@@ -35,7 +45,8 @@ class Indexer:
     async def run(self) -> None:
         """Index until cancelled."""
         async with asyncio.TaskGroup() as loops:
-            loops.create_task(self._index_texts(), name="index-texts")
+            if self._is_indexing:
+                loops.create_task(self._index_texts(), name="index-texts")
             loops.create_task(self._index_vectors(), name="index-vectors")
 
     def look_again(self) -> None:

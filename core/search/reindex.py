@@ -84,7 +84,7 @@ async def reindex(
 @asynccontextmanager
 async def _at_work(settings: Settings, db: Database, signals: Signals) -> AsyncIterator[SearchIndex | None]:
     """An index of this process that is at work; None if a server does the work."""
-    index = SearchIndex(settings, db, signals)
+    index = SearchIndex(settings, db, signals, is_indexing=True)
     with ExitStack() as stack:
         try:
             is_at_work = await _begin_work(index, settings, stack)

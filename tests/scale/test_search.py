@@ -1,8 +1,11 @@
 """Several processes search one index, and one of them at a time gives texts their vectors."""
 
+import subprocess
+import sys
 from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,14 +16,14 @@ from core.search.index import VECTORS_LOCK
 from tests.clients import Client
 from tests.conftest import unique
 from tests.postgresql import postgresql
-from tests.processes import free_port
+from tests.processes import end_with_parent, free_port
 from tests.provider.client import ProviderProcess
 from tests.runs.following import poll
-from tests.scale.conftest import engines_in, new_server
+from tests.scale.conftest import Engines, engines_in, new_server
 from tests.search.chroma_processes import ChromaServer
 from tests.search.embeddings import EmbeddingApi
 from tests.search.searching import PATIENCE_SECONDS, status, titles
-from tests.servers import PASSWORD, ServerProcess
+from tests.servers import PASSWORD, STOP_SECONDS, ServerProcess
 from tests.valkey import valkey
 
 
@@ -33,28 +36,37 @@ class Fleet:
     embeddings: EmbeddingApi
 
 
+@contextmanager
+def search_engines(directory: Path) -> Iterator[tuple[Engines, EmbeddingApi]]:
+    """Engines of a search by meaning that processes share, and the model that it asks."""
+    (directory / "chroma").mkdir()
+    with (
+        postgresql() as database_url,
+        valkey() as broker,
+        ChromaServer(directory / "chroma") as chroma,
+        EmbeddingApi() as embeddings,
+    ):
+        engines = engines_in(directory, database_url, broker.url)
+        engines.settings.update(
+            embeddings.settings,
+            CHAT_SEARCH_ENABLED="true",
+            CHAT_CHROMA_URL=chroma.url,
+            # So that a text which is asked for is not taken for one that is stored.
+            CHAT_EMBEDDING_QUERY_PREFIX="query: ",
+        )
+        yield engines, embeddings
+
+
 @pytest.fixture
 def fleet(tmp_path: Path, provider: ProviderProcess) -> Iterator[Fleet]:
     provider_url = f"{provider.base_url}/v1"
     with (
-        postgresql() as database_url,
-        valkey() as broker,
-        ChromaServer(new_directory(tmp_path / "chroma")) as chroma,
-        EmbeddingApi() as embeddings,
+        search_engines(tmp_path) as (engines, embeddings),
+        new_server(engines, tmp_path / "one", provider_url) as one,
     ):
-        engines = engines_in(tmp_path, database_url, broker.url)
-        search = {"CHAT_SEARCH_ENABLED": "true", "CHAT_CHROMA_URL": chroma.url, **embeddings.settings}
-        # So that a text which is asked for is not taken for one that is stored.
-        search["CHAT_EMBEDDING_QUERY_PREFIX"] = "query: "
-        with new_server(engines, tmp_path / "one", provider_url, **search) as one:
-            poll(lambda: somebody_gives_vectors(database_url), "the first one is at work", PATIENCE_SECONDS)
-            with new_server(engines, tmp_path / "two", provider_url, **search) as two:
-                yield Fleet(one, two, embeddings)
-
-
-def new_directory(path: Path) -> Path:
-    path.mkdir()
-    return path
+        poll(lambda: somebody_gives_vectors(one.database_url), "the first one is at work", PATIENCE_SECONDS)
+        with new_server(engines, tmp_path / "two", provider_url) as two:
+            yield Fleet(one, two, embeddings)
 
 
 def somebody_gives_vectors(database_url: str) -> bool:
@@ -87,30 +99,60 @@ def test_what_one_process_stores_every_process_finds_and_each_text_is_embedded_o
         assert "Gone" not in titles(first, "Gone", "SEMANTIC")
 
 
+@contextmanager
+def worker(server: ServerProcess) -> Iterator[None]:
+    """`gwp-chat worker` with the settings of this server."""
+    process = subprocess.Popen(
+        [sys.executable, "-m", "api", "worker"],
+        cwd=server.directory,
+        env=server.environment,
+        preexec_fn=end_with_parent,  # noqa: PLW1509 - it makes one system call and takes no lock
+    )
+    try:
+        yield
+        process.terminate()
+        assert process.wait(STOP_SECONDS) == 0
+    finally:
+        process.kill()
+        process.wait()
+
+
+def test_a_worker_indexes_for_servers_that_do_not(tmp_path: Path, provider: ProviderProcess) -> None:
+    words = [unique("word") for _ in range(3)]
+    with search_engines(tmp_path) as (engines, embeddings):
+        settings = {"CHAT_SEARCH_INDEXING": "false"}
+        with (
+            new_server(engines, tmp_path / "one", f"{provider.base_url}/v1", **settings) as server,
+            server.admin() as client,
+        ):
+            for word in words:
+                client.new_thread(title=word)
+                assert status(client)["pending"] == 1
+                with worker(server):
+                    poll(lambda: not status(client)["pending"], "nothing waits", PATIENCE_SECONDS)
+                    assert word in titles(client, word, "SEMANTIC")
+                assert not somebody_gives_vectors(server.database_url)
+            assert client.get("/health/ready").json() == {"status": "ok"}
+    assert Counter(text for text in embeddings.texts if text in words) == Counter(words)
+
+
 def test_another_process_gives_vectors_when_the_first_one_cannot(
     tmp_path: Path, provider: ProviderProcess
 ) -> None:
+    astray = {"CHAT_CHROMA_URL": f"http://127.0.0.1:{free_port()}"}
+    provider_url = f"{provider.base_url}/v1"
     with (
-        postgresql() as database_url,
-        valkey() as broker,
-        ChromaServer(new_directory(tmp_path / "chroma")) as chroma,
-        EmbeddingApi() as embeddings,
+        search_engines(tmp_path) as (engines, _),
+        new_server(engines, tmp_path / "one", provider_url, **astray) as one,
+        one.admin() as first,
     ):
-        engines = engines_in(tmp_path, database_url, broker.url)
-        search = {"CHAT_SEARCH_ENABLED": "true", **embeddings.settings}
-        astray = search | {"CHAT_CHROMA_URL": f"http://127.0.0.1:{free_port()}"}
-        provider_url = f"{provider.base_url}/v1"
-        with new_server(engines, tmp_path / "one", provider_url, **astray) as one, one.admin() as first:
-            first.new_thread(title="dog")
-            poll(
-                lambda: "detail" in first.get("/health/ready").json(), "it gives no vectors", PATIENCE_SECONDS
-            )
-            right = search | {"CHAT_CHROMA_URL": chroma.url}
-            with (
-                new_server(engines, tmp_path / "two", provider_url, **right) as two,
-                two.client().sign_in("admin", PASSWORD) as second,
-            ):
-                poll(lambda: titles(second, "hound", "SEMANTIC") == ["dog"], "it is found", PATIENCE_SECONDS)
+        first.new_thread(title="dog")
+        poll(lambda: "detail" in first.get("/health/ready").json(), "it gives no vectors", PATIENCE_SECONDS)
+        with (
+            new_server(engines, tmp_path / "two", provider_url) as two,
+            two.client().sign_in("admin", PASSWORD) as second,
+        ):
+            poll(lambda: titles(second, "hound", "SEMANTIC") == ["dog"], "it is found", PATIENCE_SECONDS)
 
 
 def test_another_process_goes_on_when_the_one_at_work_is_killed(fleet: Fleet) -> None:
