@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PLAYGROUND := api/static/playground/index.html
 NODE_SUFFICES := const [a, b] = process.versions.node.split("."); process.exit(a > 20 || a == 20 && b >= 19 ? 0 : 1)
-TESTS := tests/contract tests/runs tests/graphql
+TESTS := tests/contract tests/runs tests/graphql tests/search/test_search.py
 RELEASED := docs/released-schema.graphql
 INSTALL := $(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
@@ -20,7 +20,7 @@ run: $(VENV)/.demo playground-if-possible ## Start the server with a small real 
 test: $(VENV)/.dev $(VENV)/.s3 playground-if-possible ## Run the whole suite, in parallel
 	@$(BIN)/pytest -q -n auto
 
-test-engines: $(VENV)/.dev ## Run what a client sees on PostgreSQL and Valkey in place of the embedded engines
+test-engines: $(VENV)/.dev ## Run what a client sees on PostgreSQL, Valkey and Chroma in place of the embedded engines
 	@CHAT_TEST_ENGINES=1 $(BIN)/pytest -q -n auto $(TESTS)
 
 check: $(VENV)/.dev ## Check format, lint, types, import contracts and what breaks clients

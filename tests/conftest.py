@@ -3,15 +3,15 @@
 import itertools
 import os
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import pytest
 
 from tests.clients import Client
-from tests.postgresql import postgresql
+from tests.engines import engines
 from tests.provider.client import ProviderProcess
 from tests.servers import PASSWORD, ServerProcess
-from tests.valkey import valkey
 
 _numbers = itertools.count(1)
 
@@ -23,14 +23,21 @@ def provider() -> Iterator[ProviderProcess]:
         yield process
 
 
+@contextmanager
+def engines_of_this_run() -> Iterator[dict[str, str]]:
+    """What sets a server up for the engines of this run: embedded, or with CHAT_TEST_ENGINES=1 servers."""
+    if os.environ.get("CHAT_TEST_ENGINES"):
+        with engines() as settings:
+            yield settings
+    else:
+        yield {}
+
+
 @pytest.fixture(scope="session")
 def engine_settings() -> Iterator[dict[str, str]]:
-    """What sets a server up for the engines of this run: embedded, or with CHAT_TEST_ENGINES=1 servers."""
-    if not os.environ.get("CHAT_TEST_ENGINES"):
-        yield {}
-        return
-    with postgresql() as database_url, valkey() as broker:
-        yield {"CHAT_DATABASE_URL": database_url, "CHAT_REDIS_URL": broker.url}
+    """The engines of `server`."""
+    with engines_of_this_run() as settings:
+        yield settings
 
 
 @pytest.fixture(scope="session")

@@ -35,7 +35,7 @@ async def open_services(url: str, directory: Path, **values: Any) -> AsyncIterat
     db = Database(url, signals)
     files, provider, passwords = DirectoryStore(directory), ProviderClient(settings), Passwords(settings)
     runs = RunEngine(settings, db, files, provider, MemoryLog(run_bytes=2**20, retention_seconds=1))
-    search = SearchIndex(settings, db, signals, is_indexing=False)  # not started either
+    search = SearchIndex(settings, db, signals, is_indexing=True)  # not started either
     yield Services(
         settings,
         db,

@@ -15,16 +15,14 @@ import pytest
 from core.search.index import VECTORS_LOCK
 from tests.clients import Client
 from tests.conftest import unique
-from tests.postgresql import postgresql
+from tests.engines import engines
 from tests.processes import end_with_parent, free_port
 from tests.provider.client import ProviderProcess
 from tests.runs.following import poll
 from tests.scale.conftest import Engines, engines_in, new_server
-from tests.search.chroma_processes import ChromaServer
 from tests.search.embeddings import EmbeddingApi
 from tests.search.searching import PATIENCE_SECONDS, status, titles
 from tests.servers import PASSWORD, STOP_SECONDS, ServerProcess
-from tests.valkey import valkey
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,33 +37,23 @@ class Fleet:
 @contextmanager
 def search_engines(directory: Path) -> Iterator[tuple[Engines, EmbeddingApi]]:
     """Engines of a search by meaning that processes share, and the model that it asks."""
-    (directory / "chroma").mkdir()
-    with (
-        postgresql() as database_url,
-        valkey() as broker,
-        ChromaServer(directory / "chroma") as chroma,
-        EmbeddingApi() as embeddings,
-    ):
-        engines = engines_in(directory, database_url, broker.url)
-        engines.settings.update(
-            embeddings.settings,
-            CHAT_SEARCH_ENABLED="true",
-            CHAT_CHROMA_URL=chroma.url,
-            # So that a text which is asked for is not taken for one that is stored.
-            CHAT_EMBEDDING_QUERY_PREFIX="query: ",
-        )
-        yield engines, embeddings
+    with engines() as urls, EmbeddingApi() as embeddings:
+        shared = engines_in(directory, urls["CHAT_DATABASE_URL"], urls["CHAT_REDIS_URL"])
+        shared.settings.update(urls | embeddings.settings, CHAT_SEARCH_ENABLED="true")
+        # So that a text which is asked for is not taken for one that is stored.
+        shared.settings["CHAT_EMBEDDING_QUERY_PREFIX"] = "query: "
+        yield shared, embeddings
 
 
 @pytest.fixture
 def fleet(tmp_path: Path, provider: ProviderProcess) -> Iterator[Fleet]:
     provider_url = f"{provider.base_url}/v1"
     with (
-        search_engines(tmp_path) as (engines, embeddings),
-        new_server(engines, tmp_path / "one", provider_url) as one,
+        search_engines(tmp_path) as (shared, embeddings),
+        new_server(shared, tmp_path / "one", provider_url) as one,
     ):
         poll(lambda: somebody_gives_vectors(one.database_url), "the first one is at work", PATIENCE_SECONDS)
-        with new_server(engines, tmp_path / "two", provider_url) as two:
+        with new_server(shared, tmp_path / "two", provider_url) as two:
             yield Fleet(one, two, embeddings)
 
 
@@ -119,10 +107,10 @@ def worker(server: ServerProcess) -> Iterator[None]:
 
 def test_a_worker_indexes_for_servers_that_do_not(tmp_path: Path, provider: ProviderProcess) -> None:
     words = [unique("word") for _ in range(3)]
-    with search_engines(tmp_path) as (engines, embeddings):
+    with search_engines(tmp_path) as (shared, embeddings):
         settings = {"CHAT_SEARCH_INDEXING": "false"}
         with (
-            new_server(engines, tmp_path / "one", f"{provider.base_url}/v1", **settings) as server,
+            new_server(shared, tmp_path / "one", f"{provider.base_url}/v1", **settings) as server,
             server.admin() as client,
         ):
             for word in words:
@@ -142,14 +130,14 @@ def test_another_process_gives_vectors_when_the_first_one_cannot(
     astray = {"CHAT_CHROMA_URL": f"http://127.0.0.1:{free_port()}"}
     provider_url = f"{provider.base_url}/v1"
     with (
-        search_engines(tmp_path) as (engines, _),
-        new_server(engines, tmp_path / "one", provider_url, **astray) as one,
+        search_engines(tmp_path) as (shared, _),
+        new_server(shared, tmp_path / "one", provider_url, **astray) as one,
         one.admin() as first,
     ):
         first.new_thread(title="dog")
         poll(lambda: "detail" in first.get("/health/ready").json(), "it gives no vectors", PATIENCE_SECONDS)
         with (
-            new_server(engines, tmp_path / "two", provider_url) as two,
+            new_server(shared, tmp_path / "two", provider_url) as two,
             two.client().sign_in("admin", PASSWORD) as second,
         ):
             poll(lambda: titles(second, "hound", "SEMANTIC") == ["dog"], "it is found", PATIENCE_SECONDS)

@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from tests.clients import Client
+from tests.conftest import engines_of_this_run
 from tests.graphql.clients import data, graphql
 from tests.provider.client import ProviderProcess
 from tests.search.embeddings import EmbeddingApi
@@ -24,7 +25,10 @@ def server(
 ) -> Iterator[ServerProcess]:
     """A server with search by meaning."""
     directory = tmp_path_factory.mktemp("search")
-    with ServerProcess(directory, f"{provider.base_url}/v1", embeddings.settings) as process:
+    with (
+        engines_of_this_run() as engines,
+        ServerProcess(directory, f"{provider.base_url}/v1", embeddings.settings | engines) as process,
+    ):
         yield process
 
 
