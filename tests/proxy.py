@@ -1,4 +1,4 @@
-"""A TCP proxy that can be cut: connections are reset, and nobody gets through until it is mended."""
+"""A TCP proxy that can be cut: connections are reset, or hear nothing, until it is mended."""
 
 import asyncio
 import contextlib
@@ -19,6 +19,8 @@ class CutProxy:
         self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
         self._open: set[asyncio.StreamWriter] = set()
         self._is_cut = False
+        self._passes = asyncio.Event()
+        self._passes.set()
         self.port = 0
 
     def __enter__(self) -> Self:
@@ -40,8 +42,13 @@ class CutProxy:
         """Reset every connection, and each new one at once."""
         self._call(self._set(is_cut=True))
 
+    def silence(self) -> None:
+        """Hold back what comes, without a word, as a network does that loses all packets for a while."""
+        self._loop.call_soon_threadsafe(self._passes.clear)
+
     def mend(self) -> None:
-        """Let new connections through again."""
+        """Let new connections through again, and what was held back."""
+        self._loop.call_soon_threadsafe(self._passes.set)
         self._call(self._set(is_cut=False))
 
     def _call(self, work: Coroutine[Any, Any, Result]) -> Result:
@@ -66,8 +73,8 @@ class CutProxy:
             try:
                 await asyncio.wait(
                     [
-                        asyncio.create_task(_pass_on(reader, other_writer)),
-                        asyncio.create_task(_pass_on(other_reader, writer)),
+                        asyncio.create_task(self._pass_on(reader, other_writer)),
+                        asyncio.create_task(self._pass_on(other_reader, writer)),
                     ],
                     return_when=asyncio.FIRST_COMPLETED,
                 )
@@ -76,9 +83,9 @@ class CutProxy:
                 writer.transport.abort()
                 other_writer.transport.abort()
 
-
-async def _pass_on(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    with contextlib.suppress(OSError):
-        while data := await reader.read(65536):
-            writer.write(data)
-            await writer.drain()
+    async def _pass_on(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with contextlib.suppress(OSError):
+            while data := await reader.read(65536):
+                await self._passes.wait()
+                writer.write(data)
+                await writer.drain()

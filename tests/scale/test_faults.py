@@ -1,6 +1,7 @@
 """Faults of processes and of what they share: nothing acknowledged is lost, nobody waits for ever."""
 
 import signal
+import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -17,6 +18,7 @@ from tests.servers import ServerProcess
 from tests.valkey import ValkeyProcess, valkey
 
 SERVERS = 3
+CUT_SECONDS = 10.0
 QUESTIONS = [f"Question {number}" for number in range(STREAMS)]
 
 
@@ -81,6 +83,16 @@ def restart_database(installation: Installation) -> Callable[[], object]:
     return installation.database.start
 
 
+def silence_broker(installation: Installation) -> Callable[[], object]:
+    installation.to_broker.silence()
+    return installation.to_broker.mend
+
+
+def silence_database(installation: Installation) -> Callable[[], object]:
+    installation.to_database.silence()
+    return installation.to_database.mend
+
+
 def cut_broker(installation: Installation) -> Callable[[], object]:
     installation.to_broker.cut()
     return installation.to_broker.mend
@@ -91,12 +103,26 @@ def cut_database(installation: Installation) -> Callable[[], object]:
     return installation.to_database.mend
 
 
-@pytest.mark.parametrize("fault", [restart_broker, restart_database, cut_broker, cut_database])
+@pytest.mark.parametrize(
+    ("fault", "seconds"),
+    [
+        (restart_broker, 0),
+        (restart_database, 0),
+        (cut_broker, CUT_SECONDS),
+        (cut_database, CUT_SECONDS),
+        (silence_broker, CUT_SECONDS),
+        (silence_database, CUT_SECONDS),
+    ],
+)
 def test_answers_go_on_while_an_engine_is_away_and_all_is_told_once_it_is_back(
-    installation: Installation, fleet: Fleet, fault: Callable[[Installation], Callable[[], object]]
+    installation: Installation,
+    fleet: Fleet,
+    fault: Callable[[Installation], Callable[[], object]],
+    seconds: float,
 ) -> None:
     mend = fault(installation)
     fleet.open_first()  # the provider was read meanwhile
+    time.sleep(seconds)  # this is the fault itself
     mend()
     fleet.open_second()
 
