@@ -23,6 +23,7 @@ from core.ids import new_id
 from core.logs import bind_ids, forget_ids, get_logger
 from core.provider.client import ProviderClient
 from core.runs import ending, store
+from core.runs.checkpoints import checkpoint
 from core.runs.events import INTERNAL_ERROR, SERVER_STOPPED, Cursor, Event, EventKind, RunEnd
 from core.runs.log import EventLog, Fenced, Reader
 from core.runs.reaper import reap
@@ -387,7 +388,7 @@ class RunEngine:
         progress = [(writer, writer.progress()) for writer in self._writers.values()]
         if not progress:
             return
-        lost = await self._db.write(lambda session: store.checkpoint(session, [item for _, item in progress]))
+        lost = await self._db.write(lambda session: checkpoint(session, [item for _, item in progress]))
         for writer, item in progress:
             if item.run_id in lost and item.run_id in self._writers:
                 writer.stop(Stop.LOST)

@@ -22,8 +22,10 @@ from core.runs.events import Event, EventKind, RunEnd
 from core.runs.redis_scripts import APPEND, FENCED, RESTORE, TRIM, channel, keys
 from core.runs.run_log import MOST_EVENTS_IN_A_BATCH, RunLog
 
-# How long chunks are gathered, once the first text of a run is out.
+# How long a run's events are gathered after a push of it; its first text does not wait at all.
 BATCH_SECONDS = 0.04
+# How often runs are looked for whose time has come: few at once, so that readers wait less for the last.
+TICK_SECONDS = 0.02
 MOST_RUNS_AT_ONCE = 256
 
 _logger = get_logger(__name__)
@@ -46,6 +48,7 @@ class _Written:
     log: RunLog
     acknowledged: int = 0
     is_due: bool = False
+    next_at: float = 0.0
     has_shown_text: bool = False
     # What Redis keeps, and where its text before that ends.
     kept: deque[_Batch] = field(default_factory=deque)
@@ -136,12 +139,14 @@ class RedisWriter:
             self._has_due.set()
 
     async def _push_for_ever(self) -> None:
-        wait = SHORTEST_WAIT_SECONDS
+        wait, loop = SHORTEST_WAIT_SECONDS, asyncio.get_running_loop()
+        next_at = 0.0
         while not self._is_closing:
             await self._has_due.wait()
             with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(BATCH_SECONDS):
+                async with asyncio.timeout_at(next_at):
                     await self._is_urgent.wait()
+            next_at = loop.time() + TICK_SECONDS
             try:
                 await self._push()
             except UNREACHABLE as error:
@@ -152,15 +157,9 @@ class RedisWriter:
                 wait = SHORTEST_WAIT_SECONDS
 
     async def _push(self) -> None:
-        """One script for each run that is due, all of them in one go. Raises what `UNREACHABLE` names."""
+        """One script for each run whose time has come, in one go. Raises what `UNREACHABLE` names."""
         self._is_urgent.clear()
-        due = [self._due.popleft() for _ in range(min(len(self._due), MOST_RUNS_AT_ONCE))]
-        for run in due:
-            run.is_due = False
-        if not self._due:
-            self._has_due.clear()
-        else:
-            self._is_urgent.set()
+        due = self._take_due()
         try:
             calls = [call for run in due if (call := await self._next_call(run)) is not None]
             if not calls:
@@ -178,6 +177,23 @@ class RedisWriter:
         faults = [answer for answer in answers if isinstance(answer, Exception)]
         if faults:
             raise faults[0]
+
+    def _take_due(self) -> list[_Written]:
+        now = asyncio.get_running_loop().time()
+        taken: list[_Written] = []
+        left: deque[_Written] = deque()
+        for run in self._due:
+            if len(taken) < MOST_RUNS_AT_ONCE and (run.next_at <= now or self._is_closing):
+                run.is_due, run.next_at = False, now + BATCH_SECONDS
+                taken.append(run)
+            else:
+                left.append(run)
+        self._due = left
+        if not left:
+            self._has_due.clear()
+        elif len(taken) == MOST_RUNS_AT_ONCE:
+            self._is_urgent.set()
+        return taken
 
     async def _next_call(self, run: _Written) -> _Call | None:
         log, first = run.log, run.acknowledged + 1
@@ -209,6 +225,7 @@ class RedisWriter:
             self._note(run, call)
         run.acknowledged = answer
         if answer < run.log.last_seq:
+            run.next_at = 0.0
             self._plan(run)
 
     def _note(self, run: _Written, call: _Call) -> None:

@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from typing import Any, Final
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, bindparam, exists, func, insert, or_, select, update
+from sqlalchemy import ColumnElement, bindparam, exists, func, or_, select, update
 from sqlalchemy.orm import Session, aliased
 
 from core.db.changes import touch
@@ -23,14 +23,6 @@ FORSAKEN = timedelta(seconds=5)
 
 _STARTED = (RunStatus.RUNNING, RunStatus.STREAMING)
 
-_MINE: Final = (
-    RunRow.id == bindparam("of_run"),
-    RunRow.epoch == bindparam("of_epoch"),
-    RunRow.finished_at.is_(None),
-)
-_RENEW: Final = (
-    update(RunRow).where(*_MINE).values(lease_expires_at=bindparam("lease"), last_seq=bindparam("seq"))
-)
 _RENEW_SECRETS: Final = (
     update(RunRow)
     .where(
@@ -41,18 +33,12 @@ _RENEW_SECRETS: Final = (
     )
     .values(lease_expires_at=bindparam("lease"))
 )
-_STREAM: Final = (
-    update(RunRow).where(*_MINE).values(status=RunStatus.STREAMING, first_token_at=bindparam("first_token"))
-)
 _WAITING: Final = (
     select(func.count())
     .select_from(RunRow)
     .where(RunRow.thread_id == bindparam("of_thread"), RunRow.finished_at.is_(None))
 )
 _LOCK: Final = select(ThreadRow.id).where(ThreadRow.id == bindparam("of_thread")).with_for_update()
-_EPOCHS: Final = select(RunRow.id, RunRow.epoch).where(
-    RunRow.id.in_(bindparam("runs", expanding=True)), RunRow.finished_at.is_(None)
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,18 +58,6 @@ class Outcome:
     provider_said_so: bool = False
     last_seq: int = 0
     first_token_at: datetime | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Progress:
-    """What a checkpoint saves of one run."""
-
-    run_id: UUID
-    epoch: int
-    pieces: int
-    text: str
-    last_seq: int
-    first_token_at: datetime | None
 
 
 def check_queue(session: Session, thread_id: UUID, limit: int) -> bool:
@@ -148,37 +122,6 @@ def _give(run: RunRow, process_id: UUID) -> None:
     run.lease_owner = process_id
     run.started_at = now()
     run.lease_expires_at = run.started_at + LEASE
-
-
-def checkpoint(session: Session, progress: Sequence[Progress]) -> set[UUID]:
-    """Save new text and renew the leases; the runs that are no longer this writer's.
-
-    In four statements, however many runs there are: all answers of a process are saved at once.
-    """
-    connection, lease = session.connection(), now() + LEASE
-    renewals = [
-        {"of_run": item.run_id, "of_epoch": item.epoch, "lease": lease, "seq": item.last_seq}
-        for item in progress
-    ]
-    connection.execute(_RENEW, renewals)
-    streaming = [
-        {"of_run": item.run_id, "of_epoch": item.epoch, "first_token": item.first_token_at}
-        for item in progress
-        if item.first_token_at is not None
-    ]
-    if streaming:
-        connection.execute(_STREAM, streaming)
-    # After the updates: what they have locked stays this writer's.
-    found = connection.execute(_EPOCHS, {"runs": [item.run_id for item in progress]})
-    epochs = {row.id: row.epoch for row in found}
-    parts = [
-        {"run_id": item.run_id, "seq": item.pieces, "text": item.text}
-        for item in progress
-        if item.text and epochs.get(item.run_id) == item.epoch
-    ]
-    if parts:
-        connection.execute(insert(RunPartRow), parts)
-    return {item.run_id for item in progress if epochs.get(item.run_id) != item.epoch}
 
 
 def expect_secret(session: Session, run_id: UUID, epoch: int) -> None:

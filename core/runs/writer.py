@@ -19,11 +19,12 @@ from core.provider.chunks import Chunk
 from core.provider.client import ProviderClient
 from core.runs import store
 from core.runs.answer import Answer
+from core.runs.checkpoints import Progress
 from core.runs.events import INTERNAL_ERROR, SERVER_STOPPED, Event, EventKind
 from core.runs.files import AnswerFiles
 from core.runs.history import load_request
 from core.runs.log import EventLog, Fenced
-from core.runs.store import Outcome, Progress
+from core.runs.store import Outcome
 from core.settings import Settings
 
 STOPPED_SENTENCE = "The server stopped while this answer was being written; what had arrived was kept"

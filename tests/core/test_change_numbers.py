@@ -16,8 +16,9 @@ from core.resolvers.messages import update_message
 from core.resolvers.provider_threads import set_provider_thread
 from core.resolvers.threads import delete_thread, update_thread
 from core.runs import ending, store
+from core.runs.checkpoints import Progress, checkpoint
 from core.runs.reaper import reap
-from core.runs.store import Outcome, Progress
+from core.runs.store import Outcome
 from tests.core.chats import Chat, add_chat, add_question
 from tests.core.feeds import changed, missed, number
 
@@ -42,7 +43,7 @@ def ask(chat: Chat) -> Callable[[Session], Any]:
 
 def save(chat: Chat) -> Callable[[Session], Any]:
     progress = Progress(chat.waiting_run, 1, 1, "So", 2, None)
-    return lambda session: store.checkpoint(session, [progress])
+    return lambda session: checkpoint(session, [progress])
 
 
 Change = Callable[[Context, Chat], Awaitable[Any]]
