@@ -3,11 +3,13 @@
     python -m bench.streaming_client PLAN OUT
 
 PLAN is JSON: `host`, `port`, `requests` (each a whole HTTP request), and `readers`: how many more follow each
-run, by its `X-Run-Id`, with the headers `reader_headers`. All start at once. On stdout: `flowing` when each
+run, by its `X-Run-Id`, with the headers `reader_headers`. With `reader_port` they do so there, and only what
+comes to them is noted. All start at once. On stdout: `flowing` when each
 stream has had its first chunk, `ending` when the first has ended. OUT is a NumPy archive of what came.
 """
 
 import asyncio
+import functools
 import json
 import re
 import sys
@@ -71,7 +73,15 @@ class Tally:
 class Stream(asyncio.Protocol):
     """One stream, from its request to its end."""
 
-    def __init__(self, tally: Tally, request: bytes, told: Callable[[bytes], None] = lambda _: None) -> None:
+    def __init__(
+        self,
+        tally: Tally,
+        request: bytes,
+        told: Callable[[bytes], None] = lambda _: None,
+        *,
+        is_noted: bool = True,
+    ) -> None:
+        self._is_noted = is_noted
         self._tally = tally
         self._request = request
         self._told = told
@@ -105,8 +115,9 @@ class Stream(asyncio.Protocol):
             if number != self._expected:
                 self._tally.count(number, self._expected)
             self._expected = max(self._expected, number + 1)
-            self._tally.arrivals.append(now)
-            self._tally.ages.append(now - int(match[2]))
+            if self._is_noted:
+                self._tally.arrivals.append(now)
+                self._tally.ages.append(now - int(match[2]))
         if not self._is_over and b"data: [DONE]" in text:
             self._is_over = True
             self._transport.close()
@@ -148,7 +159,8 @@ async def load(plan: dict[str, Any]) -> Tally:
     """All streams of the plan, to their ends."""
     loop = asyncio.get_running_loop()
     requests = [request.encode() for request in plan["requests"]]
-    readers = plan.get("readers", 0)
+    readers, reader_port = plan.get("readers", 0), plan.get("reader_port", plan["port"])
+    senders_are_noted = "reader_port" not in plan
     tally = Tally(len(requests) * (1 + readers))
     tasks: set[asyncio.Task[Any]] = set()
 
@@ -157,19 +169,20 @@ async def load(plan: dict[str, Any]) -> Tally:
         if task.exception() is not None:
             tally.closed(is_whole=False, was_silent=True)
 
-    def open_stream(request: bytes, told: Callable[[bytes], None] = lambda _: None) -> None:
-        stream = loop.create_connection(lambda: Stream(tally, request, told), plan["host"], plan["port"])
-        task = loop.create_task(stream)
+    def open_stream(make: Callable[[], Stream], port: int) -> None:
+        task = loop.create_task(loop.create_connection(make, plan["host"], port))
         tasks.add(task)
         task.add_done_callback(settled)
 
     def follow(run_id: bytes) -> None:
         for _ in range(readers):
             path = b"GET /api/runs/%s/events HTTP/1.1\r\n" % run_id
-            open_stream(path + plan["reader_headers"].encode() + b"\r\n\r\n")
+            request = path + plan["reader_headers"].encode() + b"\r\n\r\n"
+            open_stream(lambda: Stream(tally, request), reader_port)  # noqa: B023 - it is made at once
 
     for request in requests:
-        open_stream(request, follow)
+        sender = functools.partial(Stream, tally, request, follow, is_noted=senders_are_noted)
+        open_stream(sender, plan["port"])
     await tally.ended.wait()
     return tally
 

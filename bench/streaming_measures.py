@@ -131,6 +131,9 @@ def run(target: Target, load: Load, directory: Path) -> Came:
     content: dict[str, Any] = {"host": host, "port": port, "requests": requests}
     if load.readers:
         content |= {"readers": load.readers, "reader_headers": target.reader_headers()}
+    if target.reader_port is not None:
+        content |= {"readers": load.readers or 1, "reader_headers": target.reader_headers()}
+        content["reader_port"] = target.reader_port
     plan.write_text(json.dumps(content), encoding="utf-8")
     marks = {"began": time.monotonic_ns()}
     client = subprocess.Popen(  # noqa: S603 - a module of ours

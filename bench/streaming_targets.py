@@ -13,12 +13,13 @@ from typing import Any, Final
 from urllib.parse import urlsplit
 
 from tests.clients import Client
+from tests.engines import engines
 from tests.processes import end_with_parent, free_port
 from tests.servers import PASSWORD, ServerProcess
-from tests.valkey import valkey
 
 OURS: Final = "gwp-chat"
 SHARED: Final = "shared log"
+ELSEWHERE: Final = "read elsewhere"
 DIRECT: Final = "provider itself"
 USUAL: Final = "usual way"
 BARE: Final = "bare"
@@ -34,6 +35,8 @@ class Target:
     pid: int
     path: str = "/v1/chat/completions"
     headers: dict[str, str] = field(default_factory=dict)
+    reader_port: int | None = None
+    """Where each stream is read a second time, and looked at; `pid` is the process there then."""
 
     @property
     def host(self) -> tuple[str, int]:
@@ -93,7 +96,7 @@ class Ours(Target):
 def targets(directory: Path, *, log: str = "memory") -> Iterator[list[Target]]:
     """All that is compared, with one provider behind them.
 
-    With the log `redis`, this server a second time: its events go to a Valkey server, too.
+    With the log `redis`, this server a second and a third time, on engines that processes share.
     """
     with ExitStack() as stack:
         pid, port = stack.enter_context(process("bench.streaming_provider", "0"))
@@ -101,16 +104,26 @@ def targets(directory: Path, *, log: str = "memory") -> Iterator[list[Target]]:
         found = [Target(DIRECT, f"http://127.0.0.1:{port}", pid)]
         found.append(stack.enter_context(_ours(OURS, directory, provider, {})))
         if log == "redis":
-            broker = stack.enter_context(valkey())
-            (directory / SHARED).mkdir()
-            shared = _ours(SHARED, directory / SHARED, provider, {"CHAT_REDIS_URL": broker.url})
-            found.append(stack.enter_context(shared))
+            found += stack.enter_context(_pair(directory, provider))
         for name, kind in ((USUAL, "usual"), (BARE, "bare")):
             free = free_port()
             pid, _ = stack.enter_context(process("bench.streaming_references", kind, str(free), provider))
             found.append(Target(name, f"http://127.0.0.1:{free}", pid))
             wait_until_reachable(found[-1])
         yield found
+
+
+@contextmanager
+def _pair(directory: Path, provider: str) -> Iterator[list[Target]]:
+    """Two servers on the engines that processes share: one to write and read, the other to read only."""
+    with engines() as settings, ExitStack() as stack:
+        made = []
+        for name in (SHARED, ELSEWHERE):
+            (directory / name).mkdir()
+            made.append(stack.enter_context(_ours(name, directory / name, provider, settings)))
+        writer, reader = made
+        reader.url, reader.reader_port = writer.url, reader.host[1]
+        yield [writer, reader]
 
 
 @contextmanager
@@ -128,9 +141,9 @@ def _ours(name: str, directory: Path, provider: str, more: dict[str, str]) -> It
 def _signed_in(url: str) -> dict[str, str]:
     with Client(url) as client:
         account = {"username": "bench", "password": PASSWORD}
-        client.post("/api/auth/register", json=account).raise_for_status()
-        token = client.post("/api/auth/login", json=account).json()["access_token"]
-    return {"Authorization": f"Bearer {token}"}
+        client.post("/api/auth/register", json=account)  # which another server may have done
+        login = client.post("/api/auth/login", json=account).raise_for_status()
+    return {"Authorization": f"Bearer {login.json()['access_token']}"}
 
 
 @contextmanager
