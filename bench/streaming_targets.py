@@ -104,7 +104,7 @@ def targets(directory: Path, *, log: str = "memory") -> Iterator[list[Target]]:
         found = [Target(DIRECT, f"http://127.0.0.1:{port}", pid)]
         found.append(stack.enter_context(_ours(OURS, directory, provider, {})))
         if log == "redis":
-            found += stack.enter_context(_pair(directory, provider))
+            found += stack.enter_context(pair(directory, provider))[1]
         for name, kind in ((USUAL, "usual"), (BARE, "bare")):
             free = free_port()
             pid, _ = stack.enter_context(process("bench.streaming_references", kind, str(free), provider))
@@ -114,8 +114,8 @@ def targets(directory: Path, *, log: str = "memory") -> Iterator[list[Target]]:
 
 
 @contextmanager
-def _pair(directory: Path, provider: str) -> Iterator[list[Target]]:
-    """Two servers on the engines that processes share: one to write and read, the other to read only."""
+def pair(directory: Path, provider: str) -> Iterator[tuple[dict[str, str], list[Target]]]:
+    """The engines that processes share, and two servers on them: one to write, the other to read only."""
     with engines() as settings, ExitStack() as stack:
         made = []
         for name in (SHARED, ELSEWHERE):
@@ -123,7 +123,7 @@ def _pair(directory: Path, provider: str) -> Iterator[list[Target]]:
             made.append(stack.enter_context(_ours(name, directory / name, provider, settings)))
         writer, reader = made
         reader.url, reader.reader_port = writer.url, reader.host[1]
-        yield [writer, reader]
+        yield settings, [writer, reader]
 
 
 @contextmanager

@@ -69,10 +69,11 @@ class Broker:
     async def close(self) -> None:
         """Close every connection."""
         self._is_closing = True
-        for task in self._tasks:
-            task.cancel()
-        if self._tasks:
-            await asyncio.wait(self._tasks)
+        # Again and again: Redis's client may lose a cancellation, and then nothing else would end the tasks.
+        while pending := [task for task in self._tasks if not task.done()]:
+            for task in pending:
+                task.cancel()
+            await asyncio.wait(pending, timeout=SHORTEST_WAIT_SECONDS)
         await self.client.aclose()
 
     def subscribe(self, channel: str, subscriber: Subscriber) -> None:
@@ -122,7 +123,7 @@ class Broker:
 
     async def _take(self, pubsub: PubSub) -> None:
         is_asked = False
-        while True:
+        while not self._is_closing:
             message = await pubsub.get_message(timeout=SILENCE_SECONDS)
             if message is not None:
                 is_asked = False

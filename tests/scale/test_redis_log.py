@@ -9,8 +9,9 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from redis.asyncio.client import PubSub
 
-from core.broker.broker import Broker
+from core.broker.broker import Broker, Subscriber
 from core.db.models import now
 from core.db.records import Run, RunStatus
 from core.ids import new_id
@@ -158,6 +159,30 @@ def test_every_reader_ends_up_with_the_log_wherever_it_reads(
         assert [(seen.text, seen.ends) for seen in stories] == [(text, 1)] * len(readers)
 
     asyncio.run(story())
+
+
+async def test_a_broker_closes_though_a_cancellation_is_lost(
+    broker: ValkeyProcess, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    get_message, lost = PubSub.get_message, asyncio.Event()
+
+    async def losing(pubsub: PubSub, *arguments: Any, **named: Any) -> Any:
+        try:
+            return await get_message(pubsub, *arguments, **named)
+        except asyncio.CancelledError:
+            if lost.is_set():
+                raise
+            lost.set()
+
+    monkeypatch.setattr(PubSub, "get_message", losing)
+    own = Broker(broker.url)
+    await own.start()
+    heard = asyncio.Event()
+    own.subscribe("begun", Subscriber(lambda _: None, heard.set))
+    async with asyncio.timeout(PATIENCE):
+        await heard.wait()
+        await own.close()
+    assert lost.is_set()
 
 
 async def test_a_writer_that_was_given_up_is_fenced_off_and_its_readers_are_told_what_counts(
