@@ -30,6 +30,7 @@ HELD_SECONDS = 0.02
 # Other threads get the interpreter for 5 ms each, and the processor is shared with other tests.
 WAITED_SECONDS = 0.05
 TRIES = 6
+MOST_READINGS = 15
 JSON = {"Content-Type": "application/json"}
 ACCOUNT = {"username": "ticking", "password": PASSWORD}
 SEARCH = "query ($query: String!) { search(query: $query, mode: REGEX, first: 20) { totalCount } }"
@@ -113,9 +114,11 @@ def client(watched: WatchedServer) -> Iterator[Client]:
         yield client.sign_in(ACCOUNT["username"], PASSWORD)
 
 
-def assert_loop_goes_on(server: WatchedServer, work: Callable[[], object]) -> None:
+def assert_loop_goes_on(
+    server: WatchedServer, work: Callable[[], object], held_seconds: float = HELD_SECONDS
+) -> None:
     tries = [server.measure(work) for _ in range(TRIES)]
-    assert min(held for held, _ in tries) < HELD_SECONDS, tries
+    assert min(held for held, _ in tries) < held_seconds, tries
     assert min(waited for _, waited in tries) < WAITED_SECONDS, tries
 
 
@@ -123,6 +126,17 @@ def many_values(number: int) -> bytes:
     return json.dumps(
         {"metadata": {"rows": [{"a": place, "b": "x"} for place in range(number // 3)]}}
     ).encode()
+
+
+def reading_seconds(body: bytes) -> float:
+    """What reading this JSON takes of the processor here, and nothing else."""
+
+    def once() -> float:
+        begun = time.thread_time()
+        json.loads(body)
+        return time.thread_time() - begun
+
+    return min(once() for _ in range(TRIES))
 
 
 def test_the_watch_sees_what_holds_the_loop(watched: WatchedServer) -> None:
@@ -167,7 +181,8 @@ def test_as_many_values_as_are_taken_are_taken_in_time(watched: WatchedServer, c
         answer = client.post("/api/threads", content=body, headers=JSON)
         assert answer.status_code == 201, answer.text
 
-    assert_loop_goes_on(watched, create)
+    # Machines differ; it was eleven times its mere reading on one that took 24 ms.
+    assert_loop_goes_on(watched, create, max(HELD_SECONDS, MOST_READINGS * reading_seconds(body)))
 
 
 @pytest.mark.parametrize("path", ["/api/threads", "/api/auth/login"])
