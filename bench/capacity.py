@@ -15,8 +15,6 @@ import json
 import platform
 import sys
 import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -124,8 +122,7 @@ def needed(count: int, users: Users, each: dict[str, Asked], sizes: Sizes) -> Ne
     )
 
 
-@contextmanager
-def measured() -> Iterator[tuple[dict[str, Asked], Sizes, dict[str, tuple[float, float]]]]:
+def measured() -> tuple[dict[str, Asked], Sizes, dict[str, tuple[float, float]]]:
     """The costs of each thing, the sizes, and what a mixed load was foretold and found to cost."""
     with tempfile.TemporaryDirectory() as temporary:
         directory = Path(temporary)
@@ -133,7 +130,7 @@ def measured() -> Iterator[tuple[dict[str, Asked], Sizes, dict[str, tuple[float,
             process("bench.streaming_provider", "0") as (_, port),
             pair(directory, f"http://127.0.0.1:{port}/v1") as (settings, (here, elsewhere)),
         ):
-            yield _measured(settings, here, elsewhere, directory)
+            return _measured(settings, here, elsewhere, directory)
 
 
 def _measured(
@@ -170,8 +167,7 @@ def main() -> None:
     parser.add_argument("--json", type=Path)
     arguments = parser.parse_args()
     users = Users(arguments.seconds_between, arguments.chunks, arguments.pages, arguments.elsewhere)
-    with measured() as (each, sizes, checked):
-        pass
+    each, sizes, checked = measured()
     _show_costs(each, sizes, checked)
     found = [needed(int(count), users, each, sizes) for count in arguments.users.split(",")]
     _show_needed(found)

@@ -4,10 +4,9 @@ import http.client
 import os
 import threading
 import time
-from collections import Counter
 from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Any, Final, cast
+from typing import Final, cast
 
 import numpy as np
 import psycopg
@@ -63,12 +62,12 @@ def busy_seconds(servers: set[int]) -> dict[str, float]:
         pid = int(directory.name)
         parents[pid] = int(columns[1])
         used[pid] = name, sum(map(int, columns[11:15])) / _TICKS
-    total: Counter[str] = Counter()
+    total = dict.fromkeys(COMPONENTS, 0.0)
     for pid, (name, seconds) in used.items():
         component = SERVERS if pid in servers else _PROGRAMS.get(name)
         if component is not None and _is_descendant(pid, parents):
-            total[component] += cast("Any", seconds)
-    return {component: float(total[component]) for component in COMPONENTS}
+            total[component] += seconds
+    return total
 
 
 def _is_descendant(pid: int, parents: dict[int, int]) -> bool:

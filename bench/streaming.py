@@ -142,7 +142,7 @@ def _shared(paced: dict[str, Figures]) -> list[tuple[str, float, float]]:
     cost = paced[SHARED]["CPU/chunk, us"] / paced[OURS]["CPU/chunk, us"]
     later = {name: paced[name]["age p99, ms"] - paced[OURS]["age p99, ms"] for name in (SHARED, ELSEWHERE)}
     return [
-        ("CPU a chunk, 200 streams of 12/s, shared log / log in memory", 1.5, cost),
+        ("CPU a chunk, 200 streams of 12/s, PostgreSQL and Valkey / SQLite", 1.5, cost),
         ("added latency p99 of the shared log, read where it is written, ms", 60, later[SHARED]),
         ("added latency p99 of the shared log, read in another process, ms", 60, later[ELSEWHERE]),
     ]

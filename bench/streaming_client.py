@@ -175,10 +175,12 @@ async def load(plan: dict[str, Any]) -> Tally:
         task.add_done_callback(settled)
 
     def follow(run_id: bytes) -> None:
+        if not readers:
+            return
+        path = b"GET /api/runs/%s/events HTTP/1.1\r\n" % run_id
+        request = path + plan["reader_headers"].encode() + b"\r\n\r\n"
         for _ in range(readers):
-            path = b"GET /api/runs/%s/events HTTP/1.1\r\n" % run_id
-            request = path + plan["reader_headers"].encode() + b"\r\n\r\n"
-            open_stream(lambda: Stream(tally, request), reader_port)  # noqa: B023 - it is made at once
+            open_stream(functools.partial(Stream, tally, request), reader_port)
 
     for request in requests:
         sender = functools.partial(Stream, tally, request, follow, is_noted=senders_are_noted)

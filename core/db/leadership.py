@@ -36,6 +36,11 @@ class Leadership:
         """Whether there can be other processes."""
         return self._engine is not None
 
+    @property
+    def is_known_to_be_held(self) -> bool:
+        """Whether this process led when it last asked; unlike `is_held`, this takes nothing."""
+        return self._engine is None or self._connection is not None
+
     def is_held(self) -> bool:
         """Whether this process leads now; it does from the first call on that finds nobody else. Blocking.
 

@@ -133,7 +133,10 @@ class _Transfer:
                     with self._target.begin() as target:
                         target.execute(statement, [_without_entry(row) for row in rows])
                 except DataError as error:
-                    raise SettingsError(_refusal(table, rows)) from error
+                    refusal = _refusal(table, rows)
+                    if refusal is None:
+                        raise
+                    raise SettingsError(refusal) from error
 
     def _compare(self, table: Table) -> None:
         found = []
@@ -172,8 +175,8 @@ def _without_entry(row: dict[str, Any]) -> dict[str, Any]:
     return row | {"entry_id": None} if "entry_id" in row else row
 
 
-def _refusal(table: Table, rows: Sequence[dict[str, Any]]) -> str:
-    """Which row the target does not take, in words for who will change it."""
+def _refusal(table: Table, rows: Sequence[dict[str, Any]]) -> str | None:
+    """Which row has what PostgreSQL does not take, in words for who will change it."""
     for row in rows:
         for column, value in row.items():
             if isinstance(value, str) and storable(value) != value:
@@ -182,7 +185,7 @@ def _refusal(table: Table, rows: Sequence[dict[str, Any]]) -> str:
                     f"--from: {table.name}, {key}: {column} holds NUL, which PostgreSQL does not store; "
                     "replace it there and begin again"
                 )
-    return f"--to: the database does not take all rows of {table.name} that --from has"
+    return None
 
 
 def _checksum(batches: Iterator[Sequence[dict[str, Any]]]) -> tuple[int, int]:

@@ -243,7 +243,6 @@ def choose_model(
     if label is None and model == remembered:
         known = thread.attributes.get("model_label")
         label = known if isinstance(known, str) else None
-    check_name("model_label", label, LONGEST_MODEL)
     thread.attributes = {**thread.attributes, "model": model, "model_label": label, "provider": PROVIDER}
     return model, label
 

@@ -103,7 +103,7 @@ class RedisWriter:
         if run is None:
             run = self._written[run_id] = _Written(run_id, log.epoch, log)
         if not run.has_shown_text and any(event.text for event in events):
-            run.has_shown_text = True
+            run.has_shown_text, run.next_at = True, 0.0
             self._is_urgent.set()
         self._plan(run)
 

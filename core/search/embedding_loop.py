@@ -131,7 +131,7 @@ class EmbeddingLoop:
     async def replace(self, lost: NumberedCollection) -> None:
         """Fill another collection in place of this one, whose vectors are gone; done once for all who ask."""
         async with self._replacing:
-            if not await asyncio.to_thread(self._leadership.is_held):
+            if not self._leadership.is_known_to_be_held:
                 return
             used = (await self._db.read(live_collection), self._target)
             if lost.number not in {each.number for each in used if each is not None}:

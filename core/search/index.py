@@ -45,6 +45,7 @@ class SearchIndex:
         self._embedding = EmbeddingLoop(db, self._embedders, self.vectors, self._leadership)
         pause = AFTER_OTHERS_SECONDS if self._leadership.is_contended else FIRST_PAUSE_SECONDS
         self._indexer = Indexer(db, signals, self._embedding, pause, is_indexing=is_indexing)
+        self._is_indexing = is_indexing
         self._is_enabled = settings.search_enabled
         self._task: asyncio.Task[None] | None = None
 
@@ -66,8 +67,9 @@ class SearchIndex:
         await asyncio.to_thread(self._leadership.close)
 
     async def replace(self, lost: NumberedCollection) -> None:
-        """Embed everything again, since the vectors of this collection are gone."""
-        await self._embedding.replace(lost)
+        """Have everything embedded again, here or elsewhere: the vectors of this collection are gone."""
+        if self._is_indexing:
+            await self._embedding.replace(lost)
         self._indexer.look_again()
 
     def embedder_of(self, model: VectorModel) -> Embedder:

@@ -169,7 +169,15 @@ def test_a_name_that_no_database_holds_is_refused(sender: Client, name: str, tex
     assert response.status_code == 422, response.text
     assert name in json.dumps(strict(response)["detail"])
     assert sender.messages(thread_id) == []
-    content = f'{{"provider": "a", "conversation_id": "{text}"}}'.encode()
+
+
+@pytest.mark.parametrize("text", [r"a\u0000b", r"a\ud800b"])
+@pytest.mark.parametrize("name", ["provider", "conversation_id"])
+def test_a_name_at_the_provider_that_no_database_holds_is_refused(
+    sender: Client, name: str, text: str
+) -> None:
+    thread_id = sender.new_thread()["id"]
+    content = f'{{"{name}": "{text}"}}'.encode()
     response = sender.put(f"/api/provider-threads/{thread_id}", content=content, headers=HEADERS)
     assert response.status_code == 422, response.text
 

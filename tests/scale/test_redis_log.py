@@ -15,8 +15,10 @@ from core.broker.broker import Broker, Subscriber
 from core.db.models import now
 from core.db.records import Run, RunStatus
 from core.ids import new_id
+from core.runs import redis_writer
 from core.runs.events import Batch, Cursor, Event, EventKind, RunEnd, Snapshot
 from core.runs.log import Fenced, Reader
+from core.runs.memory_log import MemoryLog
 from core.runs.redis_log import RedisLog
 from core.runs.redis_scripts import keys
 from tests.valkey import ValkeyProcess, valkey
@@ -159,6 +161,28 @@ def test_every_reader_ends_up_with_the_log_wherever_it_reads(
         assert [(seen.text, seen.ends) for seen in stories] == [(text, 1)] * len(readers)
 
     asyncio.run(story())
+
+
+async def test_the_first_text_of_a_run_waits_for_nothing(
+    broker: ValkeyProcess, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(redis_writer, "BATCH_SECONDS", 10 * PATIENCE)
+    own, memory, run = Broker(broker.url), MemoryLog(run_bytes=SMALL, retention_seconds=60), a_run()
+    await own.start()
+    writer = redis_writer.RedisWriter(own, run_bytes=SMALL, fenced=lambda _: None)
+    memory.open(run.id, 1)
+    log = memory.find(run.id)
+    assert log is not None
+
+    async def is_settled() -> bool:
+        return writer._written[run.id].acknowledged == log.last_seq  # noqa: SLF001
+
+    for events in ([Event(EventKind.RUNNING)], [chunk("Some")]):
+        memory.append(run.id, 1, events)
+        writer.push(run.id, log, events)
+        await until(is_settled)
+    await writer.close()
+    await own.close()
 
 
 async def test_a_broker_closes_though_a_cancellation_is_lost(

@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+import httpx
 import psycopg
 import pytest
 
@@ -16,12 +17,13 @@ from core.search.index import VECTORS_LOCK
 from tests.clients import Client
 from tests.conftest import unique
 from tests.engines import engines
+from tests.graphql.clients import graphql
 from tests.processes import end_with_parent, free_port
 from tests.provider.client import ProviderProcess
 from tests.runs.following import poll
 from tests.scale.conftest import Engines, engines_in, new_server
 from tests.search.embeddings import EmbeddingApi
-from tests.search.searching import PATIENCE_SECONDS, status, titles
+from tests.search.searching import PATIENCE_SECONDS, SEARCH, status, titles
 from tests.servers import PASSWORD, STOP_SECONDS, ServerProcess
 
 
@@ -106,7 +108,7 @@ def worker(server: ServerProcess) -> Iterator[None]:
 
 
 def test_a_worker_indexes_for_servers_that_do_not(tmp_path: Path, provider: ProviderProcess) -> None:
-    words = [unique("word") for _ in range(3)]
+    words = [unique("word") for _ in range(2)]
     with search_engines(tmp_path) as (shared, embeddings):
         settings = {"CHAT_SEARCH_INDEXING": "false"}
         with (
@@ -119,9 +121,37 @@ def test_a_worker_indexes_for_servers_that_do_not(tmp_path: Path, provider: Prov
                 with worker(server):
                     poll(lambda: not status(client)["pending"], "nothing waits", PATIENCE_SECONDS)
                     assert word in titles(client, word, "SEMANTIC")
-                assert not somebody_gives_vectors(server.database_url)
+                poll(lambda: not somebody_gives_vectors(server.database_url), "nobody does it any more")
             assert client.get("/health/ready").json() == {"status": "ok"}
     assert Counter(text for text in embeddings.texts if text in words) == Counter(words)
+
+
+def lose_vectors(engines: Engines) -> None:
+    """Delete what Chroma keeps, past every process."""
+    with psycopg.connect(engines.settings["CHAT_DATABASE_URL"]) as connection:
+        names = connection.execute("SELECT name FROM search_collections").fetchall()
+    for (name,) in names:
+        path = f"/api/v2/tenants/default_tenant/databases/default_database/collections/{name}"
+        httpx.delete(engines.settings["CHAT_CHROMA_URL"] + path).raise_for_status()
+
+
+def test_a_server_that_does_not_index_leaves_lost_vectors_to_a_worker(
+    tmp_path: Path, provider: ProviderProcess
+) -> None:
+    settings = {"CHAT_SEARCH_INDEXING": "false"}
+    with (
+        search_engines(tmp_path) as (shared, _),
+        new_server(shared, tmp_path / "one", f"{provider.base_url}/v1", **settings) as server,
+        server.admin() as client,
+    ):
+        client.new_thread(title="dog")
+        with worker(server):
+            poll(lambda: not status(client)["pending"], "nothing waits", PATIENCE_SECONDS)
+        lose_vectors(shared)
+        answer = graphql(client, SEARCH, q="hound", mode="SEMANTIC")
+        assert answer["errors"][0]["extensions"]["code"] == "VECTOR_STORE_UNAVAILABLE"
+        with worker(server):
+            poll(lambda: titles(client, "hound") == ["dog"], "it is found again", PATIENCE_SECONDS)
 
 
 def test_another_process_gives_vectors_when_the_first_one_cannot(

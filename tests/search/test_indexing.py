@@ -18,6 +18,8 @@ from tests.search.embeddings import EmbeddingApi
 from tests.search.searching import PATIENCE_SECONDS, add_thread, status, titles, wait_until_indexed
 from tests.servers import ServerProcess
 
+OTHER_MODEL = {"CHAT_EMBEDDING_MODEL_NAME": "other words"}
+
 
 @pytest.fixture
 def embeddings() -> Iterator[EmbeddingApi]:
@@ -135,14 +137,19 @@ def test_lost_vectors_are_made_anew(server: ServerProcess, user: Client) -> None
         assert titles(client, "dog", "SEMANTIC") == ["pets"]
 
 
+def index_pets(provider: ProviderProcess, embeddings: EmbeddingApi, directory: Path) -> None:
+    """Leave one thread there, indexed for the model that is set."""
+    url = f"{provider.base_url}/v1"
+    with ServerProcess(directory, url, embeddings.settings) as server, server.admin() as client:
+        add_thread(client, "pets", "my hound sleeps")
+        wait_until_indexed(client)
+
+
 def test_another_model_takes_over_when_it_has_everything(
     provider: ProviderProcess, embeddings: EmbeddingApi, tmp_path: Path
 ) -> None:
-    settings = embeddings.settings
-    with ServerProcess(tmp_path, f"{provider.base_url}/v1", settings) as server, server.admin() as client:
-        add_thread(client, "pets", "my hound sleeps")
-        wait_until_indexed(client)
-    settings["CHAT_EMBEDDING_MODEL_NAME"] = "other words"
+    index_pets(provider, embeddings, tmp_path)
+    settings = embeddings.settings | OTHER_MODEL
     with ServerProcess(tmp_path, f"{provider.base_url}/v1", settings) as server, server.admin() as client:
         assert status(client)["model"] == "other words"
         poll(lambda: collections(tmp_path) == ["other words"], "taken over", PATIENCE_SECONDS)
@@ -152,14 +159,10 @@ def test_another_model_takes_over_when_it_has_everything(
 def test_vectors_that_are_lost_while_others_take_their_place_are_given_up(
     provider: ProviderProcess, embeddings: EmbeddingApi, tmp_path: Path
 ) -> None:
-    settings = embeddings.settings
-    with ServerProcess(tmp_path, f"{provider.base_url}/v1", settings) as server, server.admin() as client:
-        add_thread(client, "pets", "my hound sleeps")
-        wait_until_indexed(client)
+    index_pets(provider, embeddings, tmp_path)
     shutil.rmtree(tmp_path / ".chroma")
-    settings["CHAT_EMBEDDING_MODEL_NAME"] = "other words"
     embeddings.busy_with = "hound"  # so that the others are never complete
-    with ServerProcess(tmp_path, f"{provider.base_url}/v1", settings):
+    with ServerProcess(tmp_path, f"{provider.base_url}/v1", embeddings.settings | OTHER_MODEL):
         poll(lambda: collections(tmp_path) == ["other words"], "given up", PATIENCE_SECONDS)
 
 
