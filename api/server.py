@@ -65,9 +65,14 @@ def serve(
 def check_workers(settings: Settings, workers: int) -> None:
     """Raise `SettingsError` unless so many processes can work together, saying what to set."""
     if workers == 1:
+        if settings.search_enabled and not settings.search_indexing:
+            check_engines(settings, "CHAT_SEARCH_INDEXING=false leaves it to `gwp-chat worker`, which")
         return
-    has_known_secret = settings.jwt_secret_key == DEFAULT_SECRET
-    more = ["CHAT_JWT_SECRET_KEY: set a secret of your own"] if has_known_secret else []
+    more = []
+    if settings.search_enabled and not settings.chroma_url:
+        more.append("or CHAT_SEARCH_ENABLED: set it to false")
+    if settings.jwt_secret_key == DEFAULT_SECRET:
+        more.append("CHAT_JWT_SECRET_KEY: set a secret of your own")
     check_engines(settings, f"--workers {workers}", more)
 
 
@@ -79,7 +84,7 @@ def check_engines(settings: Settings, asked_for: str, more: Sequence[str] = ()) 
             ("CHAT_DATABASE_URL: SQLite has one writer; use PostgreSQL", not settings.is_on_postgresql),
             ("CHAT_REDIS_URL: set it, so that answers are read in every process", not settings.redis_url),
             (
-                "CHAT_CHROMA_URL: set it, a directory is one process's; or set CHAT_SEARCH_ENABLED=false",
+                "CHAT_CHROMA_URL: set it, a directory is one process's",
                 settings.search_enabled and not settings.chroma_url,
             ),
         )

@@ -127,9 +127,9 @@ class ServerProcess:
         return client.sign_in("admin", PASSWORD)
 
     def log_lines(self) -> list[dict[str, Any]]:
-        """The structured log so far."""
-        lines = self.log_file.read_text(encoding="utf-8").splitlines()
-        return [json.loads(line) for line in lines if line.startswith("{")]
+        """The structured log so far, but for a line that is being written."""
+        lines = self.log_file.read_text(encoding="utf-8").splitlines(keepends=True)
+        return [json.loads(line) for line in lines if line.startswith("{") and line.endswith("\n")]
 
     def wait_for_log(self, **fields: Any) -> dict[str, Any]:
         """The first log line with these fields, once it is there."""

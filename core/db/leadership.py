@@ -32,11 +32,6 @@ class Leadership:
         self.term = 0
 
     @property
-    def is_contended(self) -> bool:
-        """Whether there can be other processes."""
-        return self._engine is not None
-
-    @property
     def is_known_to_be_held(self) -> bool:
         """Whether this process led when it last asked; unlike `is_held`, this takes nothing."""
         return self._engine is None or self._connection is not None

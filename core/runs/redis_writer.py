@@ -168,7 +168,7 @@ class RedisWriter:
             for call in calls:
                 pipeline.evalsha(call.sha, 3, *keys(call.run.run_id), call.run.epoch, *call.arguments)
             answers = await pipeline.execute(raise_on_error=False)
-        except UNREACHABLE:
+        except BaseException:  # cancelled by `close`, too, which pushes what is left
             for run in due:
                 self._plan(run)
             raise

@@ -82,7 +82,7 @@ class EmbeddingLoop:
             return await self.look_on()
         try:
             return await self._lead()
-        except Exception:
+        except BaseException:  # a stray cancellation, too
             await asyncio.to_thread(self._leadership.release)
             raise
 

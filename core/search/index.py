@@ -43,7 +43,7 @@ class SearchIndex:
         self.scopes = ScopeCache(self.vectors, settings.search_cache_bytes)
         self._leadership = Leadership(settings.database_url, VECTORS_LOCK)
         self._embedding = EmbeddingLoop(db, self._embedders, self.vectors, self._leadership)
-        pause = AFTER_OTHERS_SECONDS if self._leadership.is_contended else FIRST_PAUSE_SECONDS
+        pause = AFTER_OTHERS_SECONDS if settings.is_one_of_many else FIRST_PAUSE_SECONDS
         self._indexer = Indexer(db, signals, self._embedding, pause, is_indexing=is_indexing)
         self._is_indexing = is_indexing
         self._is_enabled = settings.search_enabled

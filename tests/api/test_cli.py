@@ -61,6 +61,22 @@ def test_several_workers_are_refused_with_all_that_they_lack(tmp_path: Path) -> 
     assert result.returncode == 2
     for name in ("DATABASE_URL", "REDIS_URL", "CHROMA_URL", "JWT_SECRET_KEY"):
         assert f"CHAT_{name}: " in result.stderr
+    assert "set it to false" in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "settings"),
+    [(("serve",), {"CHAT_SEARCH_INDEXING": "false"}), (("worker",), {})],
+)
+def test_indexing_by_a_process_of_its_own_is_refused_where_there_can_be_none(
+    tmp_path: Path, arguments: tuple[str], settings: dict[str, str]
+) -> None:
+    result = gwp_chat(*arguments, directory=tmp_path, **settings)
+    assert result.returncode == 2
+    assert len(result.stderr.splitlines()) == 1
+    for name in ("DATABASE_URL", "REDIS_URL", "CHROMA_URL"):
+        assert f"CHAT_{name}: " in result.stderr
+    assert "set it to false" not in result.stderr
 
 
 def test_a_taken_port_is_told_at_once(tmp_path: Path) -> None:

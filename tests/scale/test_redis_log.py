@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from redis.asyncio.client import PubSub
+from redis.asyncio.client import Pipeline, PubSub
 
 from core.broker.broker import Broker, Subscriber
 from core.db.models import now
@@ -183,6 +183,30 @@ async def test_the_first_text_of_a_run_waits_for_nothing(
         await until(is_settled)
     await writer.close()
     await own.close()
+
+
+async def test_what_is_on_its_way_when_the_log_closes_arrives(
+    broker: ValkeyProcess, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    execute, stuck = Pipeline.execute, asyncio.Event()
+
+    async def sticking(pipeline: Pipeline, *arguments: Any, **named: Any) -> Any:
+        if not stuck.is_set():
+            stuck.set()
+            await asyncio.Event().wait()
+        return await execute(pipeline, *arguments, **named)
+
+    run, seen = a_run(), Seen()
+    async with logs(broker.url) as (left, other):
+        begun(left, run)
+        await seen.follow(await other.open_reader(run, None), 1)
+        monkeypatch.setattr(Pipeline, "execute", sticking)
+        left.append(run.id, 1, [chunk("All of it"), END])
+        async with asyncio.timeout(PATIENCE):
+            await stuck.wait()
+        await left.close()
+        await seen.follow(await other.open_reader(run, Cursor(1, seen.last_seq)))
+    assert (seen.text, seen.ends) == ("All of it", 1)
 
 
 async def test_a_broker_closes_though_a_cancellation_is_lost(
