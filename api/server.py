@@ -112,6 +112,7 @@ def _serve(settings: Settings, bound: socket.socket, on_started: Callable[[], No
         log_config=None,
         access_log=False,
         server_header=False,
+        forwarded_allow_ips=list(settings.trusted_proxies),
         timeout_graceful_shutdown=int(settings.shutdown_grace_seconds + FAREWELL_SECONDS),
         ws_max_size=LARGEST_WEBSOCKET_MESSAGE,
     )

@@ -9,6 +9,7 @@ from core.auth.passwords import Passwords
 from core.auth.tokens import Tokens
 from core.broker.broker import Broker
 from core.broker.cancels import SharedCancels
+from core.broker.places import SharedPlaces
 from core.broker.signals import SharedSignals
 from core.context import Services
 from core.db.migrate import migrate
@@ -17,6 +18,7 @@ from core.db.sole import serving
 from core.files.directory import DirectoryStore
 from core.files.object_store import ObjectStore
 from core.logs import get_logger
+from core.places import Places
 from core.provider.client import ProviderClient
 from core.runs.engine import RunEngine
 from core.runs.log import EventLog
@@ -42,7 +44,7 @@ async def running_services(settings: Settings) -> AsyncIterator[Services]:
     try:
         migrate(settings.database_url)
         with serving(settings.database_url, is_one_of_many=settings.is_one_of_many):
-            async with _event_log(settings, signals) as (log, cancels):
+            async with _shared_parts(settings, signals) as (log, cancels, places):
                 files = (
                     ObjectStore(settings)
                     if settings.files_url is not None
@@ -66,6 +68,7 @@ async def running_services(settings: Settings) -> AsyncIterator[Services]:
                         KnownBearers(signals),
                         signals,
                         search,
+                        places,
                         threading.Event(),
                     )
                 finally:
@@ -97,19 +100,21 @@ async def running_index(settings: Settings) -> AsyncIterator[None]:
 
 
 @asynccontextmanager
-async def _event_log(
+async def _shared_parts(
     settings: Settings, signals: Signals
-) -> AsyncIterator[tuple[EventLog, SharedCancels | None]]:
-    """The log of this process alone, or its part of the one that all processes share."""
+) -> AsyncIterator[tuple[EventLog, SharedCancels | None, Places]]:
+    """Event log, cancels and places: of this process alone, or its part of what all processes share."""
     run_bytes, retention = settings.run_log_bytes, settings.run_retention_seconds
     async with _broker(settings, signals) as broker:
         if broker is None:
-            yield MemoryLog(run_bytes=run_bytes, retention_seconds=retention), None
+            yield MemoryLog(run_bytes=run_bytes, retention_seconds=retention), None, Places()
             return
         log = RedisLog(broker, run_bytes=run_bytes, retention_seconds=retention)
+        places = SharedPlaces(broker)
         try:
-            yield log, SharedCancels(broker)
+            yield log, SharedCancels(broker), places
         finally:
+            await places.close()
             await log.close()
 
 

@@ -10,6 +10,7 @@ from core.db.records import User
 from core.db.session import Database
 from core.errors import Unauthenticated
 from core.files.store import FileStore
+from core.places import Places
 from core.provider.client import ProviderClient
 from core.runs.engine import RunEngine
 from core.search.index import SearchIndex
@@ -31,6 +32,7 @@ class Services:
     bearers: KnownBearers
     signals: Signals
     search: SearchIndex
+    places: Places
     # Set once this process is about to end: it still serves, but should be given nothing more.
     leaving: threading.Event
 

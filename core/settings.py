@@ -1,5 +1,6 @@
 """Settings: one frozen object read from `CHAT_*` variables and `.env`."""
 
+from ipaddress import ip_network
 from pathlib import Path
 from typing import Annotated, Literal
 from urllib.parse import urlsplit
@@ -125,6 +126,11 @@ class Settings(BaseSettings):
     cors_origins: CommaList = Field(
         ("*",), description="Origins that browsers may call from, comma-separated"
     )
+    trusted_proxies: CommaList = Field(
+        ("127.0.0.1",),
+        description="Addresses and networks of proxies whose `X-Forwarded-For` is believed, comma-separated; "
+        "`*` is any",
+    )
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field("INFO", description="Lowest level logged")
     agents_are_models: bool = Field(
         True, description="`allowed_agents` also limits which models a user may name and sees"
@@ -218,6 +224,14 @@ class Settings(BaseSettings):
     graphql_max_subscriptions: int = Field(
         50, ge=1, description="Operations under way at once on one GraphQL socket or event stream"
     )
+
+    @field_validator("trusted_proxies")
+    @classmethod
+    def _networks(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        for each in value:
+            if each != "*":
+                ip_network(each)
+        return value
 
     @field_validator("log_level", mode="before")
     @classmethod

@@ -71,6 +71,7 @@ def test_values_may_stand_in_a_file_and_the_environment_wins(
         ("CHAT_SHUTDOWN_GRACE_SECONDS", "inf"),
         ("CHAT_JWT_ALGORITHM", "none"),
         ("CHAT_LOG_LEVEL", "LOUD"),
+        ("CHAT_TRUSTED_PROXIES", "proxy.example"),
     ],
 )
 def test_a_wrong_value_is_told_by_its_variable(

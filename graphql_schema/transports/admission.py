@@ -1,12 +1,12 @@
 """How many connections stay open: sockets and event streams, by user and by address."""
 
-from collections import Counter
 from contextlib import ExitStack
 from uuid import UUID
 
 from starlette.requests import HTTPConnection
 
 from core.errors import CoreError
+from core.places import Places
 from core.settings import Settings
 
 TOO_MANY_OPERATIONS = "TOO_MANY_OPERATIONS"
@@ -22,42 +22,37 @@ class TooManyConnections(CoreError):
 
 
 class Admission:
-    """Counts the open connections of this process."""
+    """Counts the open connections of all processes, or of this one if it is alone."""
 
     def __init__(self, settings: Settings) -> None:
         self._per_user = settings.graphql_max_connections_per_user
         self._per_address = settings.graphql_max_connections_per_address
-        self._open: Counter[object] = Counter()
 
-    def admit(self, connection: HTTPConnection, user_id: UUID | None = None) -> ExitStack:
+    async def admit(self, connection: HTTPConnection, user_id: UUID | None = None) -> ExitStack:
         """Count a connection until the stack that is returned is closed. Raises `TooManyConnections`."""
-        with ExitStack() as places:
-            self._take(places, _address(connection), self._per_address)
-            self.add_user(places, user_id)
-            return places.pop_all()
+        with ExitStack() as taken:
+            await _take(taken, connection, f"address:{_address(connection)}", self._per_address)
+            await self.add_user(taken, connection, user_id)
+            return taken.pop_all()
 
-    def add_user(self, places: ExitStack, user_id: UUID | None) -> None:
+    async def add_user(self, taken: ExitStack, connection: HTTPConnection, user_id: UUID | None) -> None:
         """Count an admitted connection for its user, too. Raises `TooManyConnections`."""
         if user_id is not None:
-            self._take(places, user_id, self._per_user)
+            await _take(taken, connection, f"user:{user_id}", self._per_user)
 
-    def add_nobody(self, places: ExitStack, connection: HTTPConnection) -> None:
+    async def add_nobody(self, taken: ExitStack, connection: HTTPConnection) -> None:
         """Count an admitted connection that is nobody's. Raises `TooManyConnections`.
 
         Those who have signed in at the same address keep most of its places.
         """
-        self._take(places, ("nobody", _address(connection)), max(1, self._per_address // 4))
+        await _take(taken, connection, f"nobody:{_address(connection)}", max(1, self._per_address // 4))
 
-    def _take(self, places: ExitStack, key: object, most: int) -> None:
-        if self._open[key] >= most:
-            raise TooManyConnections
-        self._open[key] += 1
-        places.callback(self._release, key)
 
-    def _release(self, key: object) -> None:
-        self._open[key] -= 1
-        if not self._open[key]:
-            del self._open[key]
+async def _take(taken: ExitStack, connection: HTTPConnection, key: str, most: int) -> None:
+    places: Places = connection.app.state.services.places
+    if not await places.take(key, most):
+        raise TooManyConnections
+    taken.callback(places.release, key)
 
 
 def _address(connection: HTTPConnection) -> str | None:

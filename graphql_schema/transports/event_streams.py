@@ -25,7 +25,7 @@ TOKEN_HEADER = "x-graphql-event-stream-token"  # noqa: S105 - a header's name
 MOST_WAITING = 64
 # A reservation that nobody opens is dropped.
 RESERVATION_SECONDS = 30.0
-NO_SUCH_STREAM = "There is no such stream; reserve one by PUT"
+NO_SUCH_STREAM = "There is no such stream in this process; reserve one by PUT"
 _COMPLETE = b"event: complete\ndata:\n\n"
 
 Begin = Callable[[], Awaitable[AsyncGenerator[Event, None]]]

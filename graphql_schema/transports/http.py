@@ -83,7 +83,7 @@ class HttpTransport:
             formats = "text/event-stream, or multipart/mixed;subscriptionSpec=1.0"
             raise BadRequest(406, f"Accept {formats}; or use a WebSocket")
         services, codec = services_of(request), STREAMS[chosen]
-        with self._admission.admit(request, context.user_id) as places:
+        with await self._admission.admit(request, context.user_id) as places:
             events = await self._operations.subscribe(operation, context)
             return StreamResponse(
                 codec.pieces(events),

@@ -38,7 +38,7 @@ class SharedStreams:
         context = await context_of(request)
         context.check_token()
         if request.method == "PUT":
-            return self._reserve(request, context)
+            return await self._reserve(request, context)
         token = _token(request) or ""
         stream = self._streams.get(token, context.user_id)
         if stream is None:
@@ -52,14 +52,13 @@ class SharedStreams:
             return Response()
         raise BadRequest(405, "Use PUT, GET, POST or DELETE", {"Allow": "PUT, GET, POST, DELETE"})
 
-    def _reserve(self, request: Request, context: GraphQLContext) -> Response:
-        places = self._admission.admit(request, context.user_id)
-        if context.user_id is None:
-            self._admission.add_nobody(places, request)
+    async def _reserve(self, request: Request, context: GraphQLContext) -> Response:
         most = services_of(request).settings.graphql_max_subscriptions
-        return PlainTextResponse(
-            self._streams.reserve(EventStream(context.user_id, context.bearer, most, places)), 201
-        )
+        with await self._admission.admit(request, context.user_id) as places:
+            if context.user_id is None:
+                await self._admission.add_nobody(places, request)
+            stream = EventStream(context.user_id, context.bearer, most, places.pop_all())
+            return PlainTextResponse(self._streams.reserve(stream), 201)
 
     def _open(self, request: Request, context: GraphQLContext, stream: EventStream) -> StreamResponse:
         if stream.is_open:

@@ -65,7 +65,7 @@ class WebSocketTransport:
             return
         code: int | None = None
         try:
-            with self._admission.admit(websocket) as places:
+            with await self._admission.admit(websocket) as places:
                 # Inside: a client that does not read, and so never learns of the end, keeps its place.
                 code = await self._serve(websocket, places)
         except TooManyConnections as error:
@@ -155,7 +155,7 @@ class _Session:
         authorization = params.get("authorization", self._websocket.headers.get("authorization"))
         self._authorization = authorization if isinstance(authorization, str) else None
         context = await self._context()
-        self._admission.add_user(self._places, context.user_id)
+        await self._admission.add_user(self._places, self._websocket, context.user_id)
         return context
 
     async def _context(self) -> GraphQLContext:

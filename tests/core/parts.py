@@ -17,6 +17,7 @@ from core.db.models import UserRow
 from core.db.records import User
 from core.db.session import Database
 from core.files.directory import DirectoryStore
+from core.places import Places
 from core.provider.client import ProviderClient
 from core.runs.engine import RunEngine
 from core.runs.memory_log import MemoryLog
@@ -47,6 +48,7 @@ async def open_services(url: str, directory: Path, **values: Any) -> AsyncIterat
         KnownBearers(signals),
         signals,
         search,
+        Places(),
         threading.Event(),
     )
     await search.close()

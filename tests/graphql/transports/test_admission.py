@@ -203,6 +203,14 @@ def test_a_reservation_is_a_place(doors: Doors, users: list[Client]) -> None:
     doors.open_stream(one)
 
 
+@pytest.mark.parametrize(("trusted", "other"), [("127.0.0.0/8, ::1", 201), ("10.0.0.0/8", 429)])
+def test_a_trusted_proxy_says_whose_address_counts(tmp_path: Path, trusted: str, other: int) -> None:
+    settings = {"CHAT_GRAPHQL_MAX_CONNECTIONS_PER_ADDRESS": "1", "CHAT_TRUSTED_PROXIES": trusted}
+    with ServerProcess(tmp_path, "http://127.0.0.1:9", settings) as server, server.client() as proxy:
+        asked = [proxy.put("/graphql", headers={"X-Forwarded-For": f"192.0.2.{each}"}) for each in (1, 2, 2)]
+    assert [answer.status_code for answer in asked] == [201, other, 429]
+
+
 # Operations on one connection
 
 
