@@ -16,6 +16,7 @@ import platform
 import sys
 import tempfile
 from dataclasses import asdict, dataclass
+from math import ceil
 from pathlib import Path
 from typing import Any, Final
 
@@ -30,6 +31,7 @@ from bench.capacity_costs import (
     Sizes,
     broker_bytes,
     database_bytes,
+    transactions,
 )
 from bench.streaming_measures import Load, run
 from bench.streaming_targets import Target, pair, process
@@ -39,6 +41,11 @@ RATE: Final = 12.0
 # bench.streaming measures it: what an open stream or socket that is silent takes of a server's memory.
 IDLE_BYTES: Final = 32 * 1024
 RETENTION_SECONDS: Final = 120
+# How the index cuts texts, the vectors of the default model, and what Chroma takes of memory beside them,
+# which bench.search measures.
+PIECE_TOKENS: Final = 510
+VECTOR_BYTES: Final = 1024 * 4
+VECTOR_OVERHEAD: Final = 1.65
 _SIMULATED_SECONDS: Final = 120
 _DAY: Final = 24 * 60 * 60
 
@@ -69,6 +76,9 @@ class Needed:
     processes: int
     memory_per_process: float
     cores: dict[str, float]
+    transactions_per_second: float
+    vectors_per_day: float
+    vector_bytes_per_day: float
     broker_bytes: float
     database_bytes_per_day: float
 
@@ -110,6 +120,8 @@ def needed(count: int, users: Users, each: dict[str, Asked], sizes: Sizes) -> Ne
     chunks = answers * users.chunks
     asked = np.array([answers, chunks, chunks * users.elsewhere, answers * users.pages])
     processes = processes_for(count, users, each[SERVERS])
+    # A chunk is about a token; the question is one piece.
+    vectors = answers * _DAY * (1 + ceil(users.chunks / PIECE_TOKENS))
     return Needed(
         users=count,
         answers_per_second=answers,
@@ -117,6 +129,9 @@ def needed(count: int, users: Users, each: dict[str, Asked], sizes: Sizes) -> Ne
         processes=processes,
         memory_per_process=count * IDLE_BYTES / processes,
         cores={name: float(asked @ each[name].row()) for name in COMPONENTS},
+        transactions_per_second=answers * sizes.transactions_per_answer,
+        vectors_per_day=vectors,
+        vector_bytes_per_day=vectors * VECTOR_BYTES * VECTOR_OVERHEAD,
         broker_bytes=chunks * sizes.broker_per_chunk * (users.chunks / RATE + RETENTION_SECONDS),
         database_bytes_per_day=answers * _DAY * sizes.database_per_answer,
     )
@@ -138,15 +153,17 @@ def _measured(
 ) -> tuple[dict[str, Asked], Sizes, dict[str, tuple[float, float]]]:
     run(here, _WARM, directory)
     costs = Costs(here, elsewhere, {here.pid, elsewhere.pid}, directory)
-    size = database_bytes(settings["CHAT_DATABASE_URL"])
+    url = settings["CHAT_DATABASE_URL"]
+    size, done = database_bytes(url), transactions(url)
     costs.load(_SHORT)
-    per_answer = (database_bytes(settings["CHAT_DATABASE_URL"]) - size) / _SHORT.streams
+    per_answer = (database_bytes(url) - size) / _SHORT.streams
+    done_per_answer = (transactions(url) - done) / _SHORT.streams
     with Redis.from_url(settings["CHAT_REDIS_URL"]) as broker:
         used, events = broker_bytes(broker)
         asked = costs.load(_LONG)
         used_after, events_after = broker_bytes(broker)
     grown = used_after - used
-    sizes = Sizes(per_answer, grown / asked.chunks, grown / (events_after - events))
+    sizes = Sizes(per_answer, done_per_answer, grown / asked.chunks, grown / (events_after - events))
     costs.load(_LONG, is_read_elsewhere=True)
     costs.load(None, _PAGES)
     each = costs.of_each()
@@ -187,7 +204,8 @@ def _show_costs(each: dict[str, Asked], sizes: Sizes, checked: dict[str, tuple[f
     out(f"\n{'cost of each, us':<20}" + "".join(f"{name:>24}" for name in asdict(each[SERVERS])) + "\n")
     for name, cost in each.items():
         out(f"  {name:<18}" + "".join(f"{value * 1e6:24.1f}" for value in cost.row()) + "\n")
-    out(f"\nPostgreSQL keeps {sizes.database_per_answer:,.0f} bytes of an answer and its question\n")
+    out(f"\nPostgreSQL keeps {sizes.database_per_answer:,.0f} bytes of an answer and its question, ")
+    out(f"which take {sizes.transactions_per_answer:.1f} transactions\n")
     out(f"Valkey keeps {sizes.broker_per_chunk:,.0f} bytes of a chunk, ")
     out(f"{sizes.broker_to_events:.2f} times the bytes of its events\n")
     out(f"\n{'a mixed load, s':<20}{'foretold':>12}{'found':>12}{'ratio':>12}\n")
@@ -203,8 +221,11 @@ def _show_needed(found: list[Needed]) -> None:
         "processes",
         "MB each idle",
         *COMPONENTS[1:],
+        "transact./s",
         "Valkey GB",
         "DB GB/day",
+        "vectors/day",
+        "their GB/day",
     )
     sys.stdout.write("\n" + "".join(f"{column:>14}" for column in columns) + "\n")
     for row in found:
@@ -215,8 +236,11 @@ def _show_needed(found: list[Needed]) -> None:
             row.processes,
             row.memory_per_process / 1e6,
             *(row.cores[name] for name in COMPONENTS[1:]),
+            row.transactions_per_second,
             row.broker_bytes / 1e9,
             row.database_bytes_per_day / 1e9,
+            row.vectors_per_day,
+            row.vector_bytes_per_day / 1e9,
         )
         sys.stdout.write("".join(f"{value:14,.1f}" for value in values) + "\n")
 

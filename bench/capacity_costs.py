@@ -45,6 +45,8 @@ class Sizes:
     """Bytes that are kept: of an answer with its question, and of a chunk while its run is retained."""
 
     database_per_answer: float
+    transactions_per_answer: float
+    """Not bytes: those of all servers, for what they look for by themselves, too."""
     broker_per_chunk: float
     broker_to_events: float
 
@@ -132,6 +134,15 @@ def database_bytes(url: str) -> int:
     """The size of the database, indexes included."""
     with psycopg.connect(url) as connection:
         row = connection.execute("SELECT pg_database_size(current_database())").fetchone()
+    return int(row[0]) if row else 0
+
+
+def transactions(url: str) -> int:
+    """How many the database has committed so far."""
+    with psycopg.connect(url) as connection:
+        row = connection.execute(
+            "SELECT xact_commit FROM pg_stat_database WHERE datname = current_database()"
+        ).fetchone()
     return int(row[0]) if row else 0
 
 
