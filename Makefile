@@ -75,10 +75,14 @@ $(VENV)/.s3: tests/s3-constraints.txt | $(VENV)
 	@$(VENV)/s3/bin/pip install --quiet --disable-pip-version-check --requirement tests/s3-constraints.txt
 	@touch $@
 
-# torch by itself and first, so that pip takes the build that the machine offers, such as one without CUDA.
+# Beside the rest, which it sees: else every server of the suite would load torch. That goes first, so that pip
+# takes the build that the machine offers, such as one without CUDA.
 $(VENV)/.embeddings: tests/embeddings-constraints.txt $(VENV)/.dev
-	@$(INSTALL) torch==2.13.0
-	@$(INSTALL) --requirement tests/embeddings-constraints.txt
+	@$(BIN)/python -m venv $(VENV)/embeddings
+	@$(BIN)/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))' \
+		> "$$($(VENV)/embeddings/bin/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')/dev.pth"
+	@$(VENV)/embeddings/bin/pip install --quiet --disable-pip-version-check torch==2.13.0
+	@$(VENV)/embeddings/bin/pip install --quiet --disable-pip-version-check --requirement tests/embeddings-constraints.txt
 	@touch $@
 
 $(VENV)/.dev: $(VENV)/.demo

