@@ -89,6 +89,7 @@ class RunEngine:
         await self._reap(lease_counts=not alone)
         for run in await self._db.read(store.waiting_runs):
             self._log.open(run.id, run.epoch)
+            self._log.follow(run.id)  # another process may go on with it
             self._waiting_threads.append(run.thread_id)
         self._start_waiting()
         self._clock_task = asyncio.create_task(self._clock(alone=alone), name="run engine clock")
@@ -196,6 +197,7 @@ class RunEngine:
         end = await self._db.write(work)
         self._secrets.pop(run.id, None)
         if end is not None:
+            self._log.open(run.id, run.epoch)  # it may have been sent to another process
             self._tell_end(run, end)
             self._waiting_threads.append(run.thread_id)
             self._start_waiting()

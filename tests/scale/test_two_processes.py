@@ -1,7 +1,9 @@
 """A run belongs to no process: what one writes, every other reads, resumes and ends."""
 
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
+import httpx
 import pytest
 
 from tests.clients import DONE, Client
@@ -9,6 +11,8 @@ from tests.conftest import unique
 from tests.provider.client import ProviderProcess
 from tests.provider.script import WaitFor, text_stream
 from tests.runs.following import cancel, ended, events, following, numbered, poll, run, start, text_of
+from tests.scale.conftest import Engines, new_server
+from tests.servers import PASSWORD
 
 Both = tuple[Client, Client]
 WORDS = [f"{number} " for number in range(200)]
@@ -136,3 +140,40 @@ def test_who_is_signed_out_or_deactivated_on_one_process_is_so_on_the_other(clie
         assert "errors" not in said, said
         # Long before the 15 seconds after which it would look by itself.
         poll(lambda: there.get("/api/auth/me").status_code == 401, "the other process goes on", 5)
+
+
+def test_a_process_that_starts_while_a_run_waits_tells_it_like_any_other(
+    engines: Engines, clients: Both, provider: ProviderProcess, model: str, tmp_path: Path
+) -> None:
+    one, _ = clients
+    first, second = text_stream("One", WaitFor(model)), text_stream("Two ", WaitFor(f"{model} 2"), "end")
+    provider.script(model, first, second)
+    thread_id = one.new_thread()["id"]
+    start(one, thread_id, model=model)
+    run_id = start(one, thread_id, "Second", model=model)
+    with (
+        new_server(engines, tmp_path / "late", f"{provider.base_url}/v1") as late,
+        late.client().sign_in("admin", PASSWORD) as client,
+        following(client, run_id) as frames,
+    ):
+        provider.open_gate(model)
+        provider.wait_until_held(f"{model} 2")
+        provider.open_gate(f"{model} 2")
+        told = list(frames)
+        assert text_of(told) == "Two end"
+        assert numbered(told) == numbered(events(one, run_id))
+
+
+def test_a_run_that_waits_is_cancelled_at_once_by_the_other_process(
+    clients: Both, provider: ProviderProcess, model: str
+) -> None:
+    one, two = clients
+    provider.script(model, text_stream("Some", WaitFor("never")))
+    thread_id = one.new_thread()["id"]
+    first = start(one, thread_id, model=model)
+    second = start(one, thread_id, "Second", model=model)
+    with following(one, second) as frames:
+        two.timeout = one.timeout = httpx.Timeout(3)  # the database would be asked after five
+        assert cancel(two, second).json()["status"] == "cancelled"
+        assert list(frames)[-1].data == DONE
+    assert cancel(two, first).json()["status"] == "cancelled"
