@@ -13,6 +13,15 @@ from sqlalchemy.pool import ConnectionPoolEntry
 from core.errors import SettingsError
 from core.settings import check_database_url
 
+# What PostgreSQL itself sees to, for each connection: it notices within half a minute that this machine is
+# gone, and not after two hours; a process that stops in mid-transaction keeps its locks for so long at most.
+IDLE_IN_TRANSACTION_SECONDS = 10
+_KEEPALIVE = """
+    SELECT set_config('tcp_keepalives_idle', '10', false), set_config('tcp_keepalives_interval', '5', false),
+           set_config('tcp_keepalives_count', '3', false), set_config('tcp_user_timeout', '20000', false),
+           set_config('idle_in_transaction_session_timeout', '{}s', false)
+"""
+
 BUSY_TIMEOUT_SECONDS = 15
 BUSY_POLL_SECONDS = 0.02
 
@@ -52,7 +61,7 @@ def reader_engine(url: URL, *, pool_size: int) -> Engine:
 
 
 def _postgresql_engine(url: URL, pool_size: int) -> Engine:
-    return create_engine(
+    engine = create_engine(
         url,
         pool_size=pool_size,
         max_overflow=0,
@@ -62,6 +71,13 @@ def _postgresql_engine(url: URL, pool_size: int) -> Engine:
         # A server that is gone without a word must not keep a thread for ever.
         connect_args={"connect_timeout": 5, "tcp_user_timeout": 15_000, "keepalives_idle": 10},
     )
+
+    @event.listens_for(engine, "connect")
+    def _set_up(connection: DBAPIConnection, _entry: ConnectionPoolEntry) -> None:
+        connection.cursor().execute(_KEEPALIVE.format(IDLE_IN_TRANSACTION_SECONDS))
+        connection.commit()
+
+    return engine
 
 
 def _sqlite_engine(url: URL, *, pool_size: int, begin: str, query_only: bool = False) -> Engine:

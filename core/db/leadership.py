@@ -9,12 +9,6 @@ from sqlalchemy.exc import DBAPIError
 from core.db.engines import database_url, sqlite_file, writer_engine
 from core.db.session import DatabaseUnavailable
 
-# Has PostgreSQL notice within half a minute that the leader's machine is gone, and not after two hours.
-_END_SOON = """
-    SELECT set_config('tcp_keepalives_idle', '10', false), set_config('tcp_keepalives_interval', '5', false),
-           set_config('tcp_keepalives_count', '3', false), set_config('tcp_user_timeout', '20000', false)
-"""
-
 
 class Leadership:
     """Held by one process of all that ask for it; once its connection is gone, by the next that asks.
@@ -78,7 +72,6 @@ def _taken(engine: Engine, number: int) -> Connection | None:
     """The connection that has the lock from now on; None if another has it."""
     with ExitStack() as stack:
         connection = stack.enter_context(engine.connect()).execution_options(isolation_level="AUTOCOMMIT")
-        connection.execute(text(_END_SOON))
         if connection.scalar(text("SELECT pg_try_advisory_lock(:number)"), {"number": number}):
             stack.pop_all()
             return connection

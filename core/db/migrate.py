@@ -9,6 +9,7 @@ from alembic import command
 from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
+from alembic.util import CommandError
 from sqlalchemy import Connection, text
 from sqlalchemy.exc import DBAPIError
 
@@ -52,7 +53,8 @@ def missing_sql(url: str) -> str:
         return ""
     config, output = _config(), io.StringIO()
     config.attributes.update(dialect=database_url(url).get_backend_name(), output=output)
-    command.upgrade(config, f"{current or 'base'}:head", sql=True)
+    with _told():
+        command.upgrade(config, f"{current or 'base'}:head", sql=True)
     return output.getvalue()
 
 
@@ -71,6 +73,11 @@ def _told() -> Iterator[None]:
     """Say what is wrong with the database in one sentence."""
     try:
         yield
+    except CommandError as error:  # a revision that this version does not know
+        raise SettingsError(
+            "CHAT_DATABASE_URL: a newer version of gwp-chat has changed this database: "
+            "install that version, or go back to a copy of the database from before"
+        ) from error
     except DBAPIError as error:
         reason = " ".join(str(error.orig).split())
         raise SettingsError(f"CHAT_DATABASE_URL: the database cannot be used: {reason}") from error
@@ -83,6 +90,8 @@ def _locked(url: str) -> Iterator[Connection]:
         # On SQLite the transaction itself begins with the write lock.
         with engine.begin() as connection:
             if connection.dialect.name == "postgresql":
+                if connection.scalar(text("SHOW transaction_read_only")) == "on":
+                    raise SettingsError("CHAT_DATABASE_URL: this database takes no writes; is it a standby?")
                 connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": _LOCK})
             yield connection
     finally:

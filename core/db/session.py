@@ -24,6 +24,9 @@ from core.signals import Signals
 Result = TypeVar("Result")
 Work = Callable[[Session], Result]
 
+# Of PostgreSQL: `read_only_sql_transaction`.
+_READ_ONLY = "25006"
+
 READERS = 4
 ATTEMPTS = 3
 
@@ -89,8 +92,9 @@ class Database:
         return await _named(self._writer.run(whole, publish))
 
     async def ping(self) -> None:
-        """Raise `DatabaseUnavailable` unless a query is answered."""
-        await self.read(lambda session: session.execute(text("SELECT 1")).scalar_one())
+        """Raise `DatabaseUnavailable` unless a query is answered, by a database that takes writes."""
+        if await self.read(_is_read_only):
+            raise DatabaseUnavailable
 
     def close(self) -> None:
         """Commit what was accepted and close every connection."""
@@ -145,6 +149,15 @@ async def _named(awaitable: Awaitable[Result]) -> Result:
         # Half a surrogate pair everywhere, NUL on PostgreSQL: the one fault of data that callers can send.
         raise NotStorable from error
     except DBAPIError as error:
-        if isinstance(error, OperationalError) or error.connection_invalidated:
+        is_away = isinstance(error, OperationalError) or error.connection_invalidated
+        if is_away or getattr(error.orig, "sqlstate", None) == _READ_ONLY:
             raise DatabaseUnavailable from error
         raise
+
+
+def _is_read_only(session: Session) -> bool:
+    """Whether this is a PostgreSQL that takes no writes, such as a standby."""
+    if session.connection().dialect.name == "postgresql":
+        return bool(session.scalar(text("SHOW transaction_read_only")) == "on")
+    session.scalar(text("SELECT 1"))
+    return False

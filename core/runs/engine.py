@@ -296,8 +296,10 @@ class RunEngine:
                     await asyncio.sleep(LONGEST_RETRY_SECONDS)
                     continue
                 _logger.exception("end of run cannot be saved as it is")
+                # What else there is of it may be the fault; the text, too, if that does not help.
                 outcome = store.Outcome(
                     RunStatus.FAILED,
+                    text=outcome.text if outcome.error_code != INTERNAL_ERROR else "",
                     error_code=INTERNAL_ERROR,
                     error=INTERNAL_SENTENCE,
                     last_seq=outcome.last_seq,
