@@ -70,6 +70,7 @@ class RunEngine:
         self._tasks: set[asyncio.Task[Any]] = set()
         self._secrets: dict[UUID, str] = {}
         self._cancelled_early: set[UUID] = set()
+        self._unwritten: set[UUID] = set()
         self._reserved = 0
         self._waiting_threads: deque[UUID] = deque()
         self._clock_task: asyncio.Task[None] | None = None
@@ -229,6 +230,9 @@ class RunEngine:
     # --- one run ---------------------------------------------------------------------------
 
     def _launch(self, run: Run) -> None:
+        if run.id in self._writers:  # begun anew, as it was so long until this came
+            self._release()
+            return
         self._log.open(run.id, run.epoch)
         text = self._secrets.pop(run.id, None)
         writer = AnswerWriter(self._tools, run, text if run.is_secret else None)
@@ -236,7 +240,7 @@ class RunEngine:
         if run.id in self._cancelled_early:
             self._cancelled_early.remove(run.id)
             writer.stop(Stop.CANCELLED)
-        if self._stopping:
+        if self._stopping or (run.is_secret and text is None):  # forgotten with what seemed not to be stored
             writer.stop(Stop.SHUTDOWN)
         self._spawn(self._carry_out(run, writer), f"run {run.id}")
 
@@ -360,15 +364,32 @@ class RunEngine:
             try:
                 self._log.purge()
                 await self._checkpoint()
-                if not alone and loop.time() - reaped_at > REAP_SECONDS:
+                if loop.time() - reaped_at > REAP_SECONDS:
                     reaped_at = loop.time()
-                    await self._look_after_others()
+                    await self._look_after_own()
+                    if not alone:
+                        await self._look_after_others()
             except DatabaseUnavailable:
                 # On its return the others need time to renew their leases.
                 reaped_at = loop.time()
                 _logger.warning("checkpoint not saved: the database is not available")
             except Exception:
                 _logger.exception("checkpoint failed")
+
+    async def _look_after_own(self) -> None:
+        """Begin what was claimed by a transaction of which only the answer was lost."""
+        mine = await self._db.read(lambda session: store.started_by(session, self.process_id))
+        unwritten = set(mine).difference(self._writers)
+        # Seen twice: one that is being claimed just now is begun by who claims it.
+        for run_id in unwritten & self._unwritten:
+            run = await self._db.write(
+                functools.partial(store.begin_anew, run_id=run_id, process_id=self.process_id)
+            )
+            if run is not None:
+                _logger.warning("run begun anew: its claim was not known to be stored", run_id=str(run.id))
+                self._reserved += 1
+                self._launch(run)
+        self._unwritten = unwritten
 
     async def _look_after_others(self) -> None:
         """End what dead processes wrote, go on with what they left, tell readers of ends that went untold."""

@@ -154,6 +154,25 @@ def orphans(session: Session, process_id: UUID, *, lease_counts: bool) -> Sequen
     return session.scalars(wanted.with_for_update(skip_locked=True)).all()
 
 
+def started_by(session: Session, process_id: UUID) -> list[UUID]:
+    """The runs that this process writes, as far as the database knows."""
+    mine = select(RunRow.id).where(
+        RunRow.lease_owner == process_id, RunRow.finished_at.is_(None), RunRow.status.in_(_STARTED)
+    )
+    return list(session.scalars(mine))
+
+
+def begin_anew(session: Session, run_id: UUID, process_id: UUID) -> Run | None:
+    """A new epoch of a run that this process has and does not write; None if it is not its own any more."""
+    row = session.get(RunRow, run_id, with_for_update=True)
+    if row is None or row.lease_owner != process_id or row.finished_at is not None:
+        return None
+    row.epoch += 1
+    _give(row, process_id)
+    session.flush()
+    return to_run(row)
+
+
 def renew_secrets(session: Session, process_id: UUID) -> None:
     """Renew the leases of the queued secrets whose texts only this process knows."""
     session.connection().execute(_RENEW_SECRETS, {"owner": process_id, "lease": now() + LEASE})

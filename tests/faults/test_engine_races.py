@@ -3,9 +3,10 @@
 import asyncio
 import sqlite3
 import threading
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
+from typing import Any
 from uuid import UUID
 
 import pytest
@@ -15,13 +16,13 @@ from api.services import running_services
 from core.context import Context, Services
 from core.db import engines
 from core.db.records import Run, RunStatus
-from core.db.session import DatabaseUnavailable
+from core.db.session import Database, DatabaseUnavailable
 from core.resolvers import runs
 from core.resolvers.auth import NewUser, register
 from core.resolvers.messages import list_messages
 from core.resolvers.sending import NewMessage, send_message
 from core.resolvers.threads import create_thread
-from core.runs import store
+from core.runs import ending, engine, store
 from core.runs.engine import RunEngine
 from core.settings import Settings
 from tests.provider.client import ProviderProcess
@@ -255,3 +256,53 @@ async def test_sends_that_could_not_be_stored_give_their_places_back(
     assert {type(failure) for failure in failures} == {DatabaseUnavailable}
     assert await status_at_end(ctx, await send(ctx, thread_id, model)) is RunStatus.COMPLETED
     assert len((await list_messages(ctx, thread_id)).items) == 2
+
+
+class LosingDatabase:
+    """Commits what claims a run, and loses the answer, so many times."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, ctx: Context, times: int = 1) -> None:
+        self._write, self._times, self.lost = ctx.db.write, times, 0
+        monkeypatch.setattr(Database, "write", self.write)
+
+    async def write(self, work: Callable[[Session], Any]) -> Any:
+        result = await self._write(work)
+        claimed = result[1] if isinstance(result, tuple) and len(result) == 2 else result
+        if self.lost < self._times and getattr(claimed, "status", None) is RunStatus.RUNNING:
+            self.lost += 1
+            raise DatabaseUnavailable
+        return result
+
+
+async def test_a_run_is_begun_though_the_answer_to_its_claim_is_lost(
+    ctx: Context, provider: ProviderProcess, model: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(engine, "REAP_SECONDS", 0.1)
+    provider.script(model, text_stream(WaitFor(model), "First"), text_stream("Second"))
+    thread_id = (await create_thread(ctx)).id
+    first, second = await send(ctx, thread_id, model), await send(ctx, thread_id, model)
+    losing = LosingDatabase(monkeypatch, ctx)
+    provider.open_gate(model)
+    assert await status_at_end(ctx, first) is RunStatus.COMPLETED
+    assert await status_at_end(ctx, second) is RunStatus.COMPLETED
+    assert losing.lost == 1
+    texts = [message.text for message in (await list_messages(ctx, thread_id)).items]
+    assert sorted(texts) == ["First", "Hi", "Hi", "Second"]
+
+
+async def test_an_answer_is_kept_though_what_belongs_to_its_end_cannot_be_saved(
+    ctx: Context, provider: ProviderProcess, model: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    finish = ending.finish
+
+    def picky(session: Session, run_id: UUID, epoch: int, outcome: store.Outcome, **named: Any) -> Any:
+        if outcome.status is RunStatus.COMPLETED:
+            raise ValueError("what is wrong with it, nobody has foreseen")
+        return finish(session, run_id, epoch, outcome, **named)
+
+    monkeypatch.setattr(ending, "finish", picky)
+    provider.script(model, text_stream("Long and dear"))
+    thread_id = (await create_thread(ctx)).id
+    assert await status_at_end(ctx, await send(ctx, thread_id, model)) is RunStatus.FAILED
+    texts = {message.text for message in (await list_messages(ctx, thread_id)).items}
+    assert texts == {"Hi", "Long and dear"}
