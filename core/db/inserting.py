@@ -4,7 +4,7 @@ from collections.abc import Callable
 from functools import cache
 from typing import Any, NamedTuple
 
-from sqlalchemy import Insert, insert
+from sqlalchemy import ClauseElement, Insert, insert
 from sqlalchemy.orm import Session
 
 from core.db.models import Base
@@ -19,13 +19,16 @@ class _Column(NamedTuple):
 def insert_now(session: Session, row: Base) -> None:
     """Insert a new row, defaults included. The session never knows it: later changes of it are not saved."""
     statement, columns = _table(type(row))
-    values = {}
+    values: dict[str, Any] = {}
+    expressions: dict[str, Any] = {}
     for attribute, name, default in columns:
         value = getattr(row, attribute)
         if value is None and default is not None:
             value = default()
             setattr(row, attribute, value)
-        values[name] = value
+        (expressions if isinstance(value, ClauseElement) else values)[name] = value
+    if expressions:
+        statement = statement.values(expressions)
     session.connection().execute(statement, values)
 
 

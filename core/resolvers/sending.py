@@ -15,11 +15,12 @@ from sqlalchemy.orm import Session
 from core.auth.permissions import check_model
 from core.context import Context
 from core.db.changes import touch
+from core.db.clock import shared_now
 from core.db.indexing import text_changed
 from core.db.inserting import insert_now
 from core.db.mapping import to_attachment, to_message, to_run
 from core.db.messages import append_message, with_attachments
-from core.db.models import AttachmentRow, MessageRow, RunRow, ThreadRow, now
+from core.db.models import AttachmentRow, MessageRow, RunRow, ThreadRow
 from core.db.records import Attachment, Message, MessageStatus, Run, RunStatus, SenderType
 from core.db.threads import relist
 from core.errors import IdempotencyMismatch, InvalidInput, ModelRequired
@@ -279,7 +280,7 @@ def add_run(
         is_secret=is_secret,
         # Only this process knows the secret, so only it can ask the question.
         lease_owner=ctx.runs.process_id if is_secret else None,
-        lease_expires_at=now() + store.LEASE if is_secret else None,
+        lease_expires_at=shared_now(session) + store.LEASE if is_secret else None,
     )
     store.enqueue(session, run, claim)
     return run

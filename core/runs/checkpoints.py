@@ -39,13 +39,13 @@ class Progress:
     first_token_at: datetime | None
 
 
-def _saved(epoch: Any, seq: Any, first_token: Any) -> Update:
+def _saved(epoch: Any, seq: Any, first_token: Any, lease: Any) -> Update:
     """What a checkpoint sets in the rows of runs that are their writer's still."""
     return (
         update(RunRow)
         .where(RunRow.epoch == epoch, RunRow.finished_at.is_(None))
         .values(
-            lease_expires_at=bindparam("lease"),
+            lease_expires_at=lease,
             last_seq=seq,
             status=case((first_token.is_(None), RunRow.status), else_=RunStatus.STREAMING),
             first_token_at=func.coalesce(first_token, RunRow.first_token_at),
@@ -54,7 +54,10 @@ def _saved(epoch: Any, seq: Any, first_token: Any) -> Update:
 
 
 _SAVE: Final = _saved(
-    bindparam("of_epoch"), bindparam("seq"), bindparam("first_token", type_=UtcDateTime())
+    bindparam("of_epoch"),
+    bindparam("seq"),
+    bindparam("first_token", type_=UtcDateTime()),
+    bindparam("lease", type_=UtcDateTime()),
 ).where(RunRow.id == bindparam("of_run"))
 # PostgreSQL takes many rows in one statement, and far faster than one after the other.
 _GIVEN: Final = (
@@ -73,7 +76,7 @@ _GIVEN: Final = (
     .render_derived("given")
 )
 _SAVE_ALL: Final = (
-    _saved(_GIVEN.c.epoch, _GIVEN.c.seq, _GIVEN.c.first_token)
+    _saved(_GIVEN.c.epoch, _GIVEN.c.seq, _GIVEN.c.first_token, func.clock_timestamp() + LEASE)
     .where(RunRow.id == _GIVEN.c.run_id)
     .returning(RunRow.id)
 )
@@ -98,7 +101,6 @@ def checkpoint(session: Session, progress: Sequence[Progress]) -> set[UUID]:
 
 def _save(connection: Connection, progress: Sequence[Progress]) -> set[UUID]:
     """Those whose rows were this writer's, and so are until the transaction ends."""
-    lease = now() + LEASE
     if connection.dialect.name == "postgresql":
         columns: dict[str, Any] = {
             "of_runs": [item.run_id for item in progress],
@@ -106,7 +108,8 @@ def _save(connection: Connection, progress: Sequence[Progress]) -> set[UUID]:
             "seqs": [item.last_seq for item in progress],
             "first_tokens": [item.first_token_at for item in progress],
         }
-        return set(connection.scalars(_SAVE_ALL, columns | {"lease": lease}))
+        return set(connection.scalars(_SAVE_ALL, columns))
+    lease = now() + LEASE
     rows = [
         {
             "of_run": item.run_id,

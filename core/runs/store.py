@@ -10,6 +10,7 @@ from sqlalchemy import ColumnElement, bindparam, exists, func, or_, select, upda
 from sqlalchemy.orm import Session, aliased
 
 from core.db.changes import touch
+from core.db.clock import shared_now
 from core.db.inserting import insert_now
 from core.db.mapping import to_run
 from core.db.models import MessageRow, RunPartRow, RunRow, ThreadRow, now
@@ -23,16 +24,6 @@ FORSAKEN = timedelta(seconds=5)
 
 _STARTED = (RunStatus.RUNNING, RunStatus.STREAMING)
 
-_RENEW_SECRETS: Final = (
-    update(RunRow)
-    .where(
-        RunRow.lease_owner == bindparam("owner"),
-        RunRow.is_secret.is_(True),
-        RunRow.finished_at.is_(None),
-        RunRow.started_at.is_(None),
-    )
-    .values(lease_expires_at=bindparam("lease"))
-)
 _WAITING: Final = (
     select(func.count())
     .select_from(RunRow)
@@ -71,7 +62,7 @@ def check_queue(session: Session, thread_id: UUID, limit: int) -> bool:
 def enqueue(session: Session, run: RunRow, claim_for: UUID | None) -> None:
     """Insert a run behind the unfinished ones of its thread, claimed for a process if one is named."""
     if claim_for is not None:
-        _give(run, claim_for)
+        _give(session, run, claim_for)
     insert_now(session, run)
 
 
@@ -106,7 +97,7 @@ def claim_next(session: Session, thread_id: UUID, process_id: UUID) -> Run | Non
     thread, row = session.get_one(ThreadRow, thread_id), session.get_one(RunRow, first[0].id)
     if row.is_secret and row.lease_owner != process_id:
         return None  # only its process knows the text
-    _give(row, process_id)
+    _give(session, row, process_id)
     touch(session, thread)
     session.execute(
         update(MessageRow)
@@ -117,11 +108,11 @@ def claim_next(session: Session, thread_id: UUID, process_id: UUID) -> Run | Non
     return to_run(row)
 
 
-def _give(run: RunRow, process_id: UUID) -> None:
+def _give(session: Session, run: RunRow, process_id: UUID) -> None:
     run.status = RunStatus.RUNNING
     run.lease_owner = process_id
     run.started_at = now()
-    run.lease_expires_at = run.started_at + LEASE
+    run.lease_expires_at = shared_now(session) + LEASE
 
 
 def expect_secret(session: Session, run_id: UUID, epoch: int) -> None:
@@ -149,7 +140,9 @@ def orphans(session: Session, process_id: UUID, *, lease_counts: bool) -> Sequen
         or_(RunRow.status.in_(_STARTED), RunRow.is_secret),
     )
     if lease_counts:
-        wanted = wanted.where(or_(RunRow.lease_expires_at < now(), RunRow.lease_expires_at.is_(None)))
+        wanted = wanted.where(
+            or_(RunRow.lease_expires_at < shared_now(session), RunRow.lease_expires_at.is_(None))
+        )
     # Where several processes look, each run is one's alone.
     return session.scalars(wanted.with_for_update(skip_locked=True)).all()
 
@@ -168,14 +161,23 @@ def begin_anew(session: Session, run_id: UUID, process_id: UUID) -> Run | None:
     if row is None or row.lease_owner != process_id or row.finished_at is not None:
         return None
     row.epoch += 1
-    _give(row, process_id)
+    _give(session, row, process_id)
     session.flush()
     return to_run(row)
 
 
 def renew_secrets(session: Session, process_id: UUID) -> None:
     """Renew the leases of the queued secrets whose texts only this process knows."""
-    session.connection().execute(_RENEW_SECRETS, {"owner": process_id, "lease": now() + LEASE})
+    session.execute(
+        update(RunRow)
+        .where(
+            RunRow.lease_owner == process_id,
+            RunRow.is_secret.is_(True),
+            RunRow.finished_at.is_(None),
+            RunRow.started_at.is_(None),
+        )
+        .values(lease_expires_at=shared_now(session) + LEASE)
+    )
 
 
 def forsaken_threads(session: Session) -> list[UUID]:

@@ -1,5 +1,6 @@
 """A run belongs to no process: what one writes, every other reads, resumes and ends."""
 
+import os
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -12,9 +13,10 @@ from tests.provider.client import ProviderProcess
 from tests.provider.script import WaitFor, text_stream
 from tests.runs.following import cancel, ended, events, following, numbered, poll, run, start, text_of
 from tests.scale.conftest import Engines, new_server
-from tests.servers import PASSWORD
+from tests.servers import PASSWORD, ServerProcess
 
 Both = tuple[Client, Client]
+ROOT = Path(__file__).parents[2]
 WORDS = [f"{number} " for number in range(200)]
 
 
@@ -162,6 +164,32 @@ def test_a_process_that_starts_while_a_run_waits_tells_it_like_any_other(
         told = list(frames)
         assert text_of(told) == "Two end"
         assert numbered(told) == numbered(events(one, run_id))
+
+
+HASTY_CLOCK = """
+import datetime
+
+class Ahead(datetime.datetime):
+    @classmethod
+    def now(cls, tz=None):
+        return super().now(tz) + datetime.timedelta(seconds=20)
+
+datetime.datetime = Ahead
+"""
+
+
+def test_a_process_whose_clock_is_ahead_takes_no_run_from_another(
+    engines: Engines, clients: Both, provider: ProviderProcess, model: str, tmp_path: Path
+) -> None:
+    one, _ = clients
+    provider.script(model, text_stream("Some", WaitFor(model), " more"))
+    run_id = start(one, one.new_thread()["id"], model=model)
+    (tmp_path / "sitecustomize.py").write_text(HASTY_CLOCK)
+    provider_url, packages = f"{provider.base_url}/v1", Path(f"{tmp_path}{os.pathsep}{ROOT}")
+    # It ends what dead processes have left before it serves.
+    with ServerProcess(tmp_path, provider_url, engines.settings, packages=packages):
+        provider.open_gate(model)
+        assert ended(one, run_id)["status"] == "completed"
 
 
 def test_a_run_that_waits_is_cancelled_at_once_by_the_other_process(
