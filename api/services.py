@@ -28,6 +28,8 @@ from core.search.index import SearchIndex
 from core.settings import DEFAULT_SECRET, Settings
 from core.signals import Signals
 
+_BESIDE_ANOTHER = ", give this one a database of its own, or set CHAT_REDIS_URL for both"
+
 _logger = get_logger(__name__)
 
 
@@ -43,7 +45,7 @@ async def running_services(settings: Settings) -> AsyncIterator[Services]:
     db = Database(settings.database_url, signals)
     try:
         migrate(settings.database_url)
-        with serving(settings.database_url, is_one_of_many=settings.is_one_of_many):
+        with serving(settings.database_url, is_one_of_many=settings.is_one_of_many, remedy=_BESIDE_ANOTHER):
             async with _shared_parts(settings, signals) as (log, cancels, places):
                 files = (
                     ObjectStore(settings)
@@ -87,7 +89,7 @@ async def running_index(settings: Settings) -> AsyncIterator[None]:
     db = Database(settings.database_url, signals)
     try:
         migrate(settings.database_url)
-        with serving(settings.database_url, is_one_of_many=True):
+        with serving(settings.database_url, is_one_of_many=True, remedy=_BESIDE_ANOTHER):
             async with _broker(settings, signals):
                 search = SearchIndex(settings, db, signals, is_indexing=True)
                 await search.start()
