@@ -1,5 +1,6 @@
 """Several processes behind one socket: replaced when they die, restarted one after the other on SIGHUP."""
 
+import contextlib
 import multiprocessing
 import multiprocessing.connection
 import os
@@ -16,9 +17,10 @@ from core.logs import get_logger
 
 POLL_SECONDS = 0.2
 READY_SECONDS = 60.0
-# A process that dies so soon after its start would do so again.
-SOON_SECONDS = 5.0
-MOST_SOON = 5
+# While none has ever served, so many may die before all is given up.
+MOST_FAILED = 5
+# Between the starts of those that die before they serve, as while an engine is away.
+SHORTEST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS = 1.0, 30.0
 
 _logger = get_logger(__name__)
 
@@ -26,14 +28,18 @@ Work = Callable[[socket.socket, Callable[[], None]], None]
 
 
 class WorkersFailed(Exception):
-    """Processes die as soon as they are started; their own logs say why."""
+    """No process ever came to serve; their own logs say why."""
 
 
 @dataclass(slots=True)
 class _Worker:
     process: SpawnProcess
     ready: "multiprocessing.connection.Connection[None, None]"
-    started_at: float
+    has_served: bool = False
+    told: int = 0
+    """How often it was told to end."""
+    again_at: float | None = None
+    """When the next one takes its place, once it is known to be dead."""
 
 
 class Workers:
@@ -47,10 +53,11 @@ class Workers:
         self._bound = bound
         self._count = count
         self._workers: list[_Worker] = []
+        self._leaving: list[_Worker] = []
         self._stop_signals = 0
-        self._told_signals = 0
         self._is_restart_wanted = False
-        self._died_soon = 0
+        self._has_any_served = False
+        self._failed = 0
 
     def run(self) -> None:
         """Until SIGTERM or Ctrl-C, and until all have drained. Raises `WorkersFailed`."""
@@ -80,38 +87,70 @@ class Workers:
         process = context.Process(target=_run, args=(self._work, self._bound, theirs), name="gwp-chat worker")
         process.start()
         theirs.close()
-        return _Worker(process, ours, time.monotonic())
+        return _Worker(process, ours)
 
     def _wait(self) -> None:
-        sentinels = [worker.process.sentinel for worker in self._workers]
+        sentinels = [worker.process.sentinel for worker in self._workers if worker.again_at is None]
         multiprocessing.connection.wait(sentinels, timeout=POLL_SECONDS)
+        for worker in self._workers:
+            self._look_whether_it_serves(worker, 0)
+
+    def _look_whether_it_serves(self, worker: _Worker, seconds: float) -> bool:
+        """Whether it says that it serves, or has said so; False, too, if it ended before."""
+        if not worker.has_served and worker.ready.poll(seconds):
+            with contextlib.suppress(EOFError):
+                worker.ready.recv()
+                worker.has_served = self._has_any_served = True
+                self._failed = 0
+        return worker.has_served
 
     def _replace_dead(self) -> None:
         for place, worker in enumerate(self._workers):
             if worker.process.is_alive() or self._stop_signals:
                 continue
-            _logger.error("worker died", pid=worker.process.pid, status=worker.process.exitcode)
-            if time.monotonic() - worker.started_at < SOON_SECONDS:
-                self._died_soon += 1
-                if self._died_soon >= MOST_SOON:
-                    raise WorkersFailed("processes die as soon as they are started; see the log above")
-            else:
-                self._died_soon = 0
-            worker.ready.close()
-            self._workers[place] = self._start()
+            if worker.again_at is None:
+                pause = self._pause_after(worker)
+                worker.again_at = time.monotonic() + pause
+                _logger.error(
+                    "worker died",
+                    pid=worker.process.pid,
+                    status=worker.process.exitcode,
+                    again_in_seconds=pause,
+                )
+            if time.monotonic() >= worker.again_at:
+                worker.ready.close()
+                self._workers[place] = self._start()
+
+    def _pause_after(self, dead: _Worker) -> float:
+        if dead.has_served:
+            return 0.0
+        self._failed += 1
+        if self._failed >= MOST_FAILED and not self._has_any_served:
+            raise WorkersFailed("processes die before they serve; see the log above")
+        doublings = min(self._failed // self._count, 10)  # those of one outage fail together
+        return float(min(SHORTEST_PAUSE_SECONDS * 2**doublings, LONGEST_PAUSE_SECONDS))
 
     def _restart_all(self) -> None:
         """Have each process replaced by a new one that serves before the old one drains."""
         for place, old in enumerate(list(self._workers)):
             new = self._start()
             if not self._becomes_ready(new):
+                if self._stop_signals:
+                    self._leaving.append(new)
+                    return
                 _logger.error("restart given up: the new process does not serve", pid=new.process.pid)
                 new.process.kill()
                 new.process.join()
                 return
             self._workers[place] = new
-            _signal(old, signal.SIGTERM)
-            old.process.join()
+            self._leaving.append(old)
+            _tell(old, 1)
+            while old.process.is_alive() and not self._stop_signals:
+                old.process.join(POLL_SECONDS)
+                self._replace_dead()
+            if self._stop_signals:
+                return
+            self._leaving.remove(old)
             old.ready.close()
             _logger.info("worker replaced", old=old.process.pid, new=new.process.pid)
 
@@ -119,27 +158,26 @@ class Workers:
         """Whether it says that it serves, before it ends or time is up."""
         deadline = time.monotonic() + READY_SECONDS
         while time.monotonic() < deadline and not self._stop_signals:
-            if worker.ready.poll(POLL_SECONDS):
-                try:
-                    worker.ready.recv()
-                except EOFError:
-                    return False
+            if self._look_whether_it_serves(worker, POLL_SECONDS):
                 return True
+            if not worker.process.is_alive():
+                return False
         return False
 
     def _end_all(self) -> None:
         """SIGTERM to all; again whenever it is asked for again: then they do not wait for answers."""
-        while living := [worker for worker in self._workers if worker.process.is_alive()]:
-            if self._told_signals <= self._stop_signals:
-                self._told_signals = self._stop_signals + 1
-                for worker in living:
-                    _signal(worker, signal.SIGTERM)
+        everyone = self._workers + self._leaving
+        while living := [worker for worker in everyone if worker.process.is_alive()]:
+            for worker in living:
+                _tell(worker, max(1, self._stop_signals))
             living[0].process.join(POLL_SECONDS)
 
 
-def _signal(worker: _Worker, number: signal.Signals) -> None:
-    if worker.process.is_alive() and worker.process.pid is not None:
-        os.kill(worker.process.pid, number)
+def _tell(worker: _Worker, times: int) -> None:
+    """Tell it to end, unless it was told so many times already."""
+    if worker.told < times and worker.process.is_alive() and worker.process.pid is not None:
+        worker.told += 1
+        os.kill(worker.process.pid, signal.SIGTERM)
 
 
 def _run(

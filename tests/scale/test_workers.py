@@ -5,16 +5,20 @@ import signal
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import httpx
 import pytest
 
+from api.workers import MOST_FAILED
 from tests.clients import Client
+from tests.postgresql import postgresql
 from tests.provider.client import ProviderProcess
 from tests.provider.script import WaitFor, text_stream
 from tests.runs.following import cancel, ended, events, poll, start, text_of
-from tests.scale.conftest import Engines
+from tests.scale.conftest import Engines, engines_in
 from tests.servers import ServerProcess
+from tests.valkey import valkey
 
 WORKERS = 2
 
@@ -56,6 +60,12 @@ def fresh(client: Client) -> Client:
     other = Client(str(client.base_url))
     other.headers["Authorization"] = client.headers["Authorization"]
     return other
+
+
+def start_anywhere(client: Client, thread_id: str, model: str) -> str:
+    """A run that any process may write."""
+    with fresh(client) as other:
+        return start(other, thread_id, model=model)
 
 
 def test_whoever_takes_the_connection_tells_and_ends_every_answer(
@@ -127,3 +137,63 @@ def test_all_end_with_the_one_that_started_them(
     server.kill()
     with pytest.raises(httpx.ConnectError):
         httpx.get(server.url)
+
+
+def test_a_process_that_dies_while_an_engine_is_away_costs_the_others_nothing(
+    provider: ProviderProcess, model: str, tmp_path: Path
+) -> None:
+    provider.script(model, text_stream("Some", WaitFor(model), " more"))
+    with postgresql() as database_url, valkey() as broker:
+        shared = engines_in(tmp_path, database_url, broker.url)
+        arguments, provider_url = ["--workers", str(WORKERS)], f"{provider.base_url}/v1"
+        with ServerProcess(tmp_path, provider_url, shared.settings, arguments) as server:
+            poll(lambda: len(workers(server)) == WORKERS, "not all processes serve")
+            with server.admin() as client:
+                # Of several, so that one at least is written by the process that lives on.
+                held = [start_anywhere(client, client.new_thread()["id"], model) for _ in range(6)]
+                provider.wait_until_held(model, len(held))
+                broker.kill()
+                victim, survivor = workers(server)
+                os.kill(victim, signal.SIGKILL)
+                poll(lambda: failed_starts(server) >= MOST_FAILED, "it is tried again and again", 60)
+                assert is_alive(survivor)
+                provider.open_gate(model)
+                broker.start()
+                poll(lambda: len(workers(server)) == WORKERS, "it is replaced", 60)
+                with fresh(client) as other:
+                    assert "completed" in [ended(other, run_id)["status"] for run_id in held]
+
+
+def failed_starts(server: ServerProcess) -> int:
+    return sum(line["event"] == "worker died" for line in server.log_lines())
+
+
+def test_who_is_told_to_end_while_processes_are_replaced_ends_with_its_answers(
+    engines: Engines, provider: ProviderProcess, model: str, tmp_path: Path
+) -> None:
+    provider.script(model, text_stream("Some", WaitFor(model), " more"))
+    arguments, provider_url = ["--workers", str(WORKERS)], f"{provider.base_url}/v1"
+    with ServerProcess(tmp_path, provider_url, engines.settings, arguments) as server:
+        poll(lambda: len(workers(server)) == WORKERS, "not all processes serve")
+        with server.admin() as client:
+            thread_ids = [client.new_thread()["id"] for _ in range(6)]
+            for thread_id in thread_ids:
+                start_anywhere(client, thread_id, model)
+        provider.wait_until_held(model, len(thread_ids))
+        before = set(workers(server))
+        server.send_signal(signal.SIGHUP)
+        poll(lambda: len(set(workers(server)) - before) == 1, "no new process")
+        server.wait_for_log(event="draining")
+        (new,) = set(workers(server)) - before
+        server.send_signal(signal.SIGTERM)
+        poll(lambda: not is_alive(new), "who has nothing to write stays")
+        provider.open_gate(model)
+        assert server.wait() == 0
+        assert "restart given up: the new process does not serve" not in events_of(server)
+    with ServerProcess(tmp_path, provider_url, engines.settings) as again, again.admin() as client:
+        texts = {client.messages(thread_id)[0]["text"] for thread_id in thread_ids}
+    assert texts == {"Some more"}
+
+
+def events_of(server: ServerProcess) -> list[str]:
+    return [line["event"] for line in server.log_lines()]
