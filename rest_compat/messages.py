@@ -159,12 +159,7 @@ async def stream_message(
     if sent.run is None:
         return queued_only(thread_id)
     reader = await runs.follow_sent(ctx, sent.run)
-    return RunStream(
-        reader,
-        chat_frames(thread_id),
-        heartbeat_seconds=ctx.settings.heartbeat_seconds,
-        headers={RUN_ID_HEADER: str(sent.run.id)},
-    )
+    return RunStream(ctx, reader, chat_frames(thread_id), {RUN_ID_HEADER: str(sent.run.id)})
 
 
 @router.patch("/{message_id}", responses=problems(400, 413))

@@ -59,12 +59,7 @@ async def run_events(
     """
     run = await runs.get_run(ctx, run_id)
     reader = await runs.follow_run(ctx, run_id, last_event_id or after or None)
-    return RunStream(
-        reader,
-        resumable_frames(run.thread_id, run_id),
-        heartbeat_seconds=ctx.settings.heartbeat_seconds,
-        headers={},
-    )
+    return RunStream(ctx, reader, resumable_frames(run.thread_id, run_id))
 
 
 @router.post("/cancel")

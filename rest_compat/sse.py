@@ -12,10 +12,12 @@ from uuid import UUID
 from fastapi import Response
 from starlette.types import Receive, Scope, Send
 
+from core.context import Context
 from core.db.records import RunStatus
 from core.logs import get_logger
+from core.resolvers.bearers import until_locked_out
 from core.runs.events import Batch, Cursor, Event, EventKind, RunEnd, Snapshot
-from core.runs.log import Reader
+from core.runs.log import ComeBack, Reader
 
 _logger = get_logger(__name__)
 
@@ -144,28 +146,38 @@ class RunStream(Response):
     """Sends a reader's updates until the end; all that waits goes out in one write."""
 
     def __init__(
-        self, reader: Reader, frames: Frames, *, heartbeat_seconds: float, headers: Mapping[str, str]
+        self,
+        ctx: Context,
+        reader: Reader,
+        frames: Frames,
+        headers: Mapping[str, str] | None = None,
     ) -> None:
-        super().__init__(headers={**STREAM_HEADERS, **headers})
+        super().__init__(headers={**STREAM_HEADERS, **(headers or {})})
+        self._ctx = ctx
         del self.headers["content-length"]
         self._reader = reader
         self._frames = frames
-        self._heartbeat_seconds = heartbeat_seconds
+        self._heartbeat_seconds = ctx.settings.heartbeat_seconds
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Send until the run ends or the client leaves, whichever is first."""
+        """Send until the run ends, the client leaves or must not read any more, whichever is first."""
         del scope
         pump = asyncio.create_task(self._pump(send))
         # A server's `send` says nothing after a disconnect, so that has to be watched for.
-        watch = asyncio.create_task(_until_disconnect(receive))
+        left = asyncio.create_task(_until_disconnect(receive))
+        locked_out = asyncio.create_task(until_locked_out(self._ctx))
+        tasks = (pump, left, locked_out)
         try:
-            await asyncio.wait((pump, watch), return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+            was_cut = locked_out.done() and not pump.done()
         finally:
-            watch.cancel()
-            pump.cancel()
-            await asyncio.wait((pump, watch))
+            for task in tasks:
+                task.cancel()
+            await asyncio.wait(tasks)
         if not pump.cancelled():
             pump.result()
+        elif was_cut:
+            await send({"type": "http.response.body", "body": b""})
 
     async def _pump(self, send: Send) -> None:
         await send({"type": "http.response.start", "status": 200, "headers": self.raw_headers})
@@ -174,7 +186,10 @@ class RunStream(Response):
             await send({"type": "http.response.body", "body": DONE})
             return
         while not reader.done:
-            update = await reader.next(self._heartbeat_seconds)
+            try:
+                update = await reader.next(self._heartbeat_seconds)
+            except ComeBack:
+                break
             if update is None and reader.done:
                 await send({"type": "http.response.body", "body": DONE, "more_body": True})
                 break

@@ -37,6 +37,7 @@ GRAPHQL_ONLY = {
     "bearers.until_revoked": "as above",
 }
 REST_ONLY = {
+    "bearers.until_locked_out": "subscriptions end with their token, too: `until_revoked`",
     "attachments.open_attachment": "bytes go by HTTP: `Attachment.downloadUrl`",
     "exports.export_thread": "bytes go by HTTP: `Thread.exportUrl`",
     "threads.get_thread": "the field `thread` is a batched read",

@@ -1,5 +1,6 @@
 """Who holds a token, and until when it counts."""
 
+from contextlib import suppress
 from datetime import UTC, datetime
 from uuid import UUID
 
@@ -56,6 +57,21 @@ async def until_revoked(ctx: Context, bearer: Bearer) -> str:
                 return reason
             await listener.wait(min(seconds, POLL_SECONDS))
     return EXPIRED
+
+
+async def until_locked_out(ctx: Context) -> None:
+    """Return once the caller is deactivated, gone, or signed out everywhere.
+
+    Unlike `until_revoked`, this lets a token expire: who was let in is answered to the end.
+    """
+    user = ctx.user
+    with ctx.signals.listen(user_topic(user.id)) as listener:
+        while True:
+            await listener.wait(POLL_SECONDS)
+            with suppress(DatabaseUnavailable):  # it could not tell; the next poll asks again
+                found = await _user(ctx, user.id)
+                if found is None or not found.is_active or found.token_version != user.token_version:
+                    return
 
 
 async def _end(ctx: Context, bearer: Bearer) -> str | None:

@@ -102,11 +102,14 @@ class RunEngine:
         """
         self._draining = True
         self._waiting_threads.clear()
+        if self._cancels is not None:
+            self._log.let_go(self._writers)
         if self._tasks and not self._stopping:
             _logger.info("draining", at_work=len(self._tasks), grace_seconds=grace_seconds)
             await self._quiet(grace_seconds)
         self.stop_now()
         await self._quiet(LONGEST_RETRY_SECONDS)
+        self._log.let_go(())
         if self._clock_task is not None:
             self._clock_task.cancel()
             await asyncio.wait([self._clock_task])

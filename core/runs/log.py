@@ -1,15 +1,25 @@
 """The log of a run: one writer appends, any number of readers follow at their own pace."""
 
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from typing import Protocol
 from uuid import UUID
 
 from core.db.records import Run, RunStatus
+from core.errors import Unavailable
 from core.runs.events import Batch, Cursor, Event, RunEnd, Snapshot
 
 
 class Fenced(Exception):
     """The writer's epoch is over: the run was given up for dead and belongs to another."""
+
+
+class ComeBack(Unavailable):
+    """The process is about to end and does not write the run: another one tells what follows."""
+
+    code = "SHUTTING_DOWN"
+
+    def __init__(self) -> None:
+        super().__init__("The server is shutting down; go on from where you are in a moment")
 
 
 class Reader(Protocol):
@@ -22,7 +32,7 @@ class Reader(Protocol):
         """What comes next, or None: after `timeout` seconds of silence, or if the end was seen before.
 
         A snapshot comes where the events that should come next are no longer kept; live events
-        follow it without a gap.
+        follow it without a gap. Raises `ComeBack` where it would wait for what others write.
         """
         ...
 
@@ -69,6 +79,10 @@ class EventLog(Protocol):
 
     def conclude(self, run_id: UUID, text: str, last_seq: int, end: RunEnd) -> None:
         """Tell the readers here what the database knows of a run that has ended; nothing if they know."""
+        ...
+
+    def let_go(self, kept: Container[UUID]) -> None:
+        """Have the readers of all runs but these come back elsewhere: nothing more is written here."""
         ...
 
     def forget(self, run_id: UUID) -> None:

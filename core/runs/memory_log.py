@@ -2,7 +2,7 @@
 
 import time
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from uuid import UUID
 
 from core.db.records import Run
@@ -31,6 +31,7 @@ class MemoryLog:
             log.append([Event(EventKind.QUEUED)])
         elif epoch > log.epoch:
             log.epoch = epoch
+        log.is_let_go = False
 
     def append(self, run_id: UUID, epoch: int, events: Sequence[Event]) -> int:
         """See `EventLog.append`."""
@@ -73,6 +74,12 @@ class MemoryLog:
         if log.last_seq < last_seq - 1:
             log.jump(text, last_seq - 1)
         self.append(run_id, log.epoch, [Event(EventKind.END, end=end)])
+
+    def let_go(self, kept: Container[UUID]) -> None:
+        """See `EventLog.let_go`."""
+        for run_id, log in self._logs.items():
+            if run_id not in kept:
+                log.let_go()
 
     def forget(self, run_id: UUID) -> None:
         """See `EventLog.forget`."""

@@ -7,7 +7,7 @@ twice is dropped; so no event is missed, however often the connection is lost. R
 
 import asyncio
 import time
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 from uuid import UUID
@@ -56,6 +56,7 @@ class RedisLog:
         self._broker = broker
         self._writer = RedisWriter(broker, run_bytes=run_bytes, fenced=self._lost)
         self._mirrors: dict[UUID, _Mirror] = {}
+        self._is_leaving = False
         # Whenever the broker is back, it may have lost everything.
         broker.subscribe(BACK, Subscriber(lambda _: None, self._writer.push_all))
 
@@ -149,7 +150,14 @@ class RedisLog:
         """See `EventLog.conclude`."""
         self._memory.conclude(run_id, text, last_seq, end)
 
+    def let_go(self, kept: Container[UUID]) -> None:
+        """See `EventLog.let_go`; who comes to read what others write is told the same from now on."""
+        self._is_leaving = True
+        self._memory.let_go(kept)
+
     def _mirror(self, run_id: UUID, log: RunLog) -> _Mirror:
+        if self._is_leaving:
+            log.let_go()
         mirror = self._mirrors[run_id] = _Mirror(log, heard_at=time.monotonic())
 
         def message(data: bytes) -> None:

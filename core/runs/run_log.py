@@ -10,6 +10,7 @@ from collections.abc import Sequence
 
 from core.db.records import RunStatus
 from core.runs.events import Batch, Cursor, Event, EventKind, Snapshot
+from core.runs.log import ComeBack
 
 # An event's own objects, roughly, so that a bound in bytes holds for tiny chunks too.
 EVENT_OVERHEAD = 200
@@ -27,6 +28,8 @@ class RunLog:
         self.texts: list[str] = []
         self.status = RunStatus.QUEUED
         self.ended_at: float | None = None
+        # Nobody writes it here any more, and soon nobody reads it here.
+        self.is_let_go = False
         # Counts how often events that were given to readers turned out not to be kept by anybody.
         self.generation = 0
         self.size = 0
@@ -45,6 +48,14 @@ class RunLog:
         self.last_seq += len(events)
         if self.size > self._limit:
             self._trim()
+        self._wake_all()
+
+    def let_go(self) -> None:
+        """Have readers come back elsewhere, once they have what there is."""
+        self.is_let_go = True
+        self._wake_all()
+
+    def _wake_all(self) -> None:
         if self._waiters:
             waiters, self._waiters = self._waiters, []
             for waiter in waiters:
@@ -120,12 +131,15 @@ class MemoryReader:
         if self.done:
             return None
         if self._seen >= log.last_seq and self._generation == log.generation:
-            await self._news(timeout)
+            if not log.is_let_go:
+                await self._news(timeout)
             if self._seen > log.last_seq and log.ended_at is not None:
                 self._seen = -1  # what it had seen elsewhere has not come to stay
             elif self._seen >= log.last_seq and self._generation == log.generation:
                 # It had seen the end in another process before this log had it.
                 self.done = log.ended_at is not None
+                if log.is_let_go and not self.done:
+                    raise ComeBack
                 return None
         if self._seen + 1 < log.base or self._generation != log.generation:
             return self._snapshot()

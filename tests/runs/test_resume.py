@@ -196,3 +196,26 @@ def test_a_run_of_a_deleted_thread_is_not_found(user: Client) -> None:
 
     assert [answer.status_code for answer in answers] == [404, 404]
     assert cancel(user, run_id).status_code == 200  # it may go on while the thread can be restored
+
+
+DEACTIVATE = "mutation ($id: UUID!) { deactivateUser(input: {userId: $id}) { __typename } }"
+
+
+@pytest.mark.parametrize("what", ["signed out", "deactivated"])
+def test_who_is_locked_out_reads_no_further(
+    user: Client, admin: Client, provider: ProviderProcess, model: str, what: str
+) -> None:
+    provider.script(model, text_stream("Some", WaitFor(model), " more"))
+    user_id = user.get("/api/auth/me").json()["id"]
+    run_id = start(user, user.new_thread()["id"], model=model)
+    with following(user, run_id) as frames:
+        seen = [next(frame for frame in frames if text_of([frame]) == "Some")]
+        if what == "signed out":
+            assert user.post("/api/auth/logout").status_code == 204
+        else:
+            query = {"query": DEACTIVATE, "variables": {"id": user_id}}
+            assert "errors" not in admin.post("/graphql", json=query).json()
+        seen += frames
+    provider.open_gate(model)
+    assert text_of(seen) == "Some"
+    assert DONE not in [frame.data for frame in seen]

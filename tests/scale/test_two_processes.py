@@ -1,6 +1,7 @@
 """A run belongs to no process: what one writes, every other reads, resumes and ends."""
 
 import os
+import signal
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -164,6 +165,37 @@ def test_a_process_that_starts_while_a_run_waits_tells_it_like_any_other(
         told = list(frames)
         assert text_of(told) == "Two end"
         assert numbered(told) == numbered(events(one, run_id))
+
+
+SUBSCRIPTION = "subscription ($id: UUID!) { runEvents(runId: $id) { __typename } }"
+
+
+def test_readers_of_a_process_that_ends_are_sent_to_the_one_that_writes(
+    engines: Engines, clients: Both, provider: ProviderProcess, model: str, tmp_path: Path
+) -> None:
+    one, _ = clients
+    provider.script(model, text_stream("Some", WaitFor(model), " more"))
+    thread_id = one.new_thread()["id"]
+    run_id = start(one, thread_id, model=model)
+    waiting = start(one, thread_id, "Second", model=model)
+    query = {"query": SUBSCRIPTION, "variables": {"id": run_id}}
+    with (
+        new_server(engines, tmp_path / "leaving", f"{provider.base_url}/v1") as leaving,
+        leaving.client().sign_in("admin", PASSWORD) as client,
+        following(client, run_id) as frames,
+        following(client, waiting) as others,
+        client.stream("POST", "/graphql", json=query, headers={"Accept": "text/event-stream"}) as response,
+    ):
+        seen = [next(frame for frame in frames if text_of([frame]) == "Some")]
+        leaving.send_signal(signal.SIGTERM)
+        seen += frames
+        assert DONE not in [frame.data for frame in (*seen, *others)]
+        assert "SHUTTING_DOWN" in response.read().decode()
+        assert leaving.wait() == 0
+        drained = [line for line in leaving.log_lines() if "exceeded" in line["event"]]
+        assert drained == []
+    provider.open_gate(model)
+    assert text_of([*seen, *events(one, run_id, seen[-1].cursor)]) == "Some more"
 
 
 HASTY_CLOCK = """
