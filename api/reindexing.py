@@ -1,6 +1,7 @@
 """`gwp-chat reindex` at a terminal: a bar with how far it is, how fast, and how long it takes."""
 
 import asyncio
+import sys
 import time
 from datetime import datetime
 
@@ -17,9 +18,13 @@ def show_reindexing(settings: Settings, since: datetime | None) -> None:
     began = time.monotonic()
     with typer.progressbar(length=1, label="Indexing", show_pos=True, show_eta=True) as bar:
         first: int | None = None
+        told_trouble: str | None = None
 
         def told(progress: Progress) -> None:
-            nonlocal first
+            nonlocal first, told_trouble
+            if progress.trouble != told_trouble and not sys.stdout.isatty():  # where the bar is not shown
+                told_trouble = progress.trouble
+                typer.echo(f"gwp-chat: {told_trouble or 'it goes on'}", err=True)
             first = progress.done if first is None else first
             rate = (progress.done - first) / max(time.monotonic() - began, 0.001)
             bar.length = max(progress.total, 1)

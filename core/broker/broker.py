@@ -10,8 +10,8 @@ from redis.asyncio import Redis
 from redis.asyncio.client import PubSub
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
+from redis.exceptions import AuthenticationError, RedisError
 from redis.exceptions import ConnectionError as RedisConnectionError
-from redis.exceptions import RedisError
 
 from core.errors import SettingsError
 from core.logs import get_logger
@@ -40,13 +40,8 @@ class Broker:
     """What the processes of one installation tell each other through."""
 
     def __init__(self, url: str) -> None:
-        self.client: Redis = Redis.from_url(
-            url,
-            socket_timeout=TIMEOUT_SECONDS,
-            socket_connect_timeout=TIMEOUT_SECONDS,
-            # Who asks decides what is tried again: an append may have arrived although its answer did not.
-            retry=Retry(NoBackoff(), 0),
-        )
+        """Raises `SettingsError` if this is no URL of Redis."""
+        self.client: Redis = _client(url)
         self._subscribers: dict[bytes, Subscriber] = {}
         self._changes: asyncio.Queue[bytes] = asyncio.Queue()
         self._pubsub: PubSub | None = None
@@ -60,7 +55,10 @@ class Broker:
             await self.client.ping()
         except UNREACHABLE as error:
             await self.client.aclose()
-            raise SettingsError(f"CHAT_REDIS_URL: cannot be used: {error}") from None
+            # Without a password, the client's first word is refused in words of the protocol.
+            wants_password = isinstance(error, AuthenticationError) or "authenticated" in str(error)
+            reason = "it wants a password: redis://:password@host:6379/0" if wants_password else error
+            raise SettingsError(f"CHAT_REDIS_URL: cannot be used: {reason}") from None
         self._tasks = [
             asyncio.create_task(self._listen(), name="broker: listen"),
             asyncio.create_task(self._change(), name="broker: subscribe"),
@@ -142,3 +140,16 @@ class Broker:
             subscriber.message(message["data"])
         elif message["type"] == "subscribe":
             subscriber.begun()
+
+
+def _client(url: str) -> Redis:
+    try:
+        return Redis.from_url(
+            url,
+            socket_timeout=TIMEOUT_SECONDS,
+            socket_connect_timeout=TIMEOUT_SECONDS,
+            # Who asks decides what is tried again: an append may have arrived although its answer did not.
+            retry=Retry(NoBackoff(), 0),
+        )
+    except ValueError as error:
+        raise SettingsError(f"CHAT_REDIS_URL: {error}; it must be like redis://host:6379/0") from None

@@ -5,33 +5,40 @@ database, so it may be stopped and started again at any time.
 """
 
 import asyncio
-import sys
+import time
 from collections.abc import AsyncIterator, Callable
-from contextlib import ExitStack, asynccontextmanager
+from contextlib import ExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass, replace
 from datetime import datetime
 
 from sqlalchemy import func, select, update
 from sqlalchemy.orm import Session
 
+from core.db.leadership import Leadership
 from core.db.migrate import migrate
 from core.db.models import MessageRow, ThreadRow
 from core.db.search_models import EntryRow
-from core.db.session import Database
+from core.db.session import Database, DatabaseUnavailable
 from core.db.sole import serving
 from core.errors import SettingsError
 from core.search.collections import add_collection, adopt, live_collection, newest_collection
 from core.search.embedding import vector_model
 from core.search.embedding_prefixes import VectorModel
 from core.search.entries import microseconds
-from core.search.index import SearchIndex
+from core.search.index import VECTORS_LOCK, SearchIndex
 from core.search.text_rebuild import begin_rebuild, is_rebuilding
 from core.search.trigrams import rebuilt_until
 from core.search.vectors import Collection, DirectoryTaken
 from core.settings import Settings, load_settings
 from core.signals import Signals
 
+# The highest that PostgreSQL's integers reach: nothing is in it yet.
+_NO_COLLECTION = 2**31 - 1
 _LOOK_SECONDS = 0.2
+_LOOK_AT_OTHERS_SECONDS = 1.0
+# Longer than it takes a process to go on where another has ended.
+PATIENCE_SECONDS = 15.0
+NOBODY_WORKS = "No process indexes: start `gwp-chat worker`, or a server without CHAT_SEARCH_INDEXING=false"
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,14 +78,40 @@ async def reindex(
                     "here: then it does this by itself"
                 )
             await db.write(lambda session: _begin(session, model, since))
+            others = _Others(settings) if index is None else None
             while True:
                 progress = await db.read(lambda session: _progress(session, model, since))
-                told(replace(progress, trouble=index.health.trouble if index is not None else None))
+                trouble = index.health.trouble if index is not None else None
+                if others is not None:
+                    trouble = await asyncio.to_thread(others.trouble)
+                told(replace(progress, trouble=trouble))
                 if progress.is_complete:
                     return
                 await asyncio.sleep(_LOOK_SECONDS)
     finally:
         db.close()
+
+
+class _Others:
+    """The processes that do the work, where this one does not; on PostgreSQL it is known whether one does."""
+
+    def __init__(self, settings: Settings) -> None:
+        is_known = settings.is_on_postgresql
+        self._leadership = Leadership(settings.database_url, VECTORS_LOCK) if is_known else None
+        self._look_at = self._idle_since = time.monotonic()
+
+    def trouble(self) -> str | None:
+        """Why nothing is done, if nobody has been at work for a while. Blocking."""
+        now = time.monotonic()
+        if self._leadership is None:
+            return None
+        if now >= self._look_at:
+            self._look_at = now + _LOOK_AT_OTHERS_SECONDS
+            with suppress(DatabaseUnavailable):
+                if not self._leadership.is_held():  # then another process has it
+                    self._idle_since = now
+            self._leadership.close()
+        return NOBODY_WORKS if now - self._idle_since > PATIENCE_SECONDS else None
 
 
 @asynccontextmanager
@@ -133,7 +166,7 @@ def _begin(session: Session, model: VectorModel, since: datetime | None) -> None
 def _progress(session: Session, model: VectorModel, since: datetime | None) -> Progress:
     newest, live = newest_collection(session), live_collection(session)
     is_ours = newest is not None and newest.collection.model.makes_same_passages_as(model)
-    number = newest.number if newest is not None and is_ours else sys.maxsize
+    number = newest.number if newest is not None and is_ours else _NO_COLLECTION
     unindexed = sum(
         session.scalar(select(func.count()).select_from(table).where(table.entry_id.is_(None))) or 0
         for table in (MessageRow, ThreadRow)

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from api.cli import schema_files
+from tests.valkey import valkey
 
 ROOT = Path(__file__).parents[2]
 
@@ -54,6 +55,27 @@ def test_a_database_that_cannot_be_used_is_told_in_one_sentence(tmp_path: Path, 
     assert result.returncode == 2
     assert result.stderr.splitlines()[-1].startswith("gwp-chat: CHAT_DATABASE_URL: ")
     assert "Traceback" not in result.stderr
+
+
+@pytest.mark.parametrize("url", ["redis://127.0.0.1:port/0", "redis://127.0.0.1:1/0"])
+def test_a_broker_that_cannot_be_used_is_told_in_one_sentence(tmp_path: Path, url: str) -> None:
+    result = gwp_chat("serve", "--port", "0", directory=tmp_path, CHAT_REDIS_URL=url)
+    assert result.returncode == 2
+    assert result.stderr.splitlines()[-1].startswith("gwp-chat: CHAT_REDIS_URL: ")
+    assert "Traceback" not in result.stderr
+
+
+def test_a_broker_that_wants_a_password_is_told(tmp_path: Path) -> None:
+    with valkey() as broker:
+        with broker.client() as client:
+            client.config_set("requirepass", "secret")
+        for password in ("", ":wrong@"):
+            url = broker.url.replace("//", f"//{password}")
+            result = gwp_chat("serve", "--port", "0", directory=tmp_path, CHAT_REDIS_URL=url)
+            assert result.returncode == 2
+            assert result.stderr.splitlines()[-1].endswith(
+                "it wants a password: redis://:password@host:6379/0"
+            )
 
 
 def test_several_workers_are_refused_with_all_that_they_lack(tmp_path: Path) -> None:

@@ -14,6 +14,7 @@ import psycopg
 import pytest
 
 from core.search.index import VECTORS_LOCK
+from core.search.reindex import NOBODY_WORKS
 from tests.clients import Client
 from tests.conftest import unique
 from tests.engines import engines
@@ -152,6 +153,31 @@ def test_a_server_that_does_not_index_leaves_lost_vectors_to_a_worker(
         assert answer["errors"][0]["extensions"]["code"] == "VECTOR_STORE_UNAVAILABLE"
         with worker(server):
             poll(lambda: titles(client, "hound") == ["dog"], "it is found again", PATIENCE_SECONDS)
+
+
+def test_reindexing_says_that_nobody_indexes_and_ends_once_a_worker_does(
+    tmp_path: Path, provider: ProviderProcess
+) -> None:
+    settings = {"CHAT_SEARCH_INDEXING": "false"}
+    with (
+        search_engines(tmp_path) as (shared, _),
+        new_server(shared, tmp_path / "one", f"{provider.base_url}/v1", **settings) as server,
+        server.admin() as client,
+    ):
+        client.new_thread(title="dog")
+        with subprocess.Popen(
+            [sys.executable, "-m", "api", "reindex"],
+            cwd=server.directory,
+            env=server.environment,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            text=True,
+            preexec_fn=end_with_parent,  # noqa: PLW1509 - it makes one system call and takes no lock
+        ) as reindexing:
+            assert reindexing.stderr is not None
+            assert reindexing.stderr.readline() == f"gwp-chat: {NOBODY_WORKS}\n"
+            with worker(server):
+                assert reindexing.wait(PATIENCE_SECONDS) == 0
 
 
 def test_another_process_gives_vectors_when_the_first_one_cannot(
