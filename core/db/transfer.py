@@ -13,7 +13,8 @@ from sqlalchemy.exc import DataError, DBAPIError
 
 from core.db.engines import database_url, reader_engine, sqlite_file, writer_engine
 from core.db.migrate import found_revision, head_revision, migrate
-from core.db.models import Base, MessageRow, UserRow
+from core.db.models import Base, MessageRow, ThreadRow, UserRow
+from core.db.search_models import EntryRow
 from core.db.sole import serving
 from core.errors import SettingsError
 from core.plain import storable
@@ -118,11 +119,17 @@ class _Transfer:
         return rows
 
     def _refuse_others(self) -> None:
-        """Raise `SettingsError` if the target has accounts that are not of the source."""
-        ids = select(UserRow.id)
+        """Raise `SettingsError`, before anything is written, if the target is in use by now."""
         with self._source.connect() as source, self._target.connect() as target:
-            if set(target.scalars(ids)) - set(source.scalars(ids)):
-                raise SettingsError("--to: the database has accounts of its own; name an empty one")
+            for what, table in (("accounts", UserRow), ("threads", ThreadRow)):
+                ids = select(table.id)
+                if set(target.scalars(ids)) - set(source.scalars(ids)):
+                    raise SettingsError(f"--to: the database has {what} of its own; name an empty one")
+            if target.scalar(select(EntryRow.id).limit(1)) is not None:
+                raise SettingsError(
+                    "--to: a server has worked on this database already, which is not copied to any more; "
+                    "name an empty one"
+                )
 
     def _copy(self, table: Table) -> None:
         insert = postgresql.insert if self._target.dialect.name == "postgresql" else sqlite.insert
