@@ -126,10 +126,10 @@ def test_a_server_goes_on_with_the_other_database(tmp_path: Path, provider: Prov
                 lambda: titles(client, word, "TEXT") == ["Moved"], "the index is made anew", PATIENCE_SECONDS
             )
             client.delete(f"/api/threads/{thread_id}")
-        before = rows_of(target)
+        in_use = rows_of(target)
         again = gwp_chat("transfer", "--from", source, "--to", target, directory=tmp_path)
         assert (again.returncode, "has worked on this database already" in again.stderr) == (2, True)
-        assert rows_of(target) == before
+        assert rows_of(target) == in_use
 
 
 async def test_a_row_that_the_other_engine_refuses_is_named(tmp_path: Path) -> None:
