@@ -6,9 +6,8 @@ provider or the end of the process do, and each of these is saved before any rea
 
 import asyncio
 import contextlib
-import functools
 from collections import deque
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Iterable
 from typing import Any, TypeVar
 from uuid import UUID
 
@@ -23,14 +22,12 @@ from core.ids import new_id
 from core.logs import bind_ids, forget_ids, get_logger
 from core.provider.client import ProviderClient
 from core.runs import ending, store
-from core.runs.checkpoints import checkpoint
 from core.runs.events import INTERNAL_ERROR, SERVER_STOPPED, Cursor, Event, EventKind, RunEnd
 from core.runs.log import EventLog, Fenced, Reader
-from core.runs.reaper import reap
+from core.runs.upkeep import Upkeep
 from core.runs.writer import INTERNAL_SENTENCE, STOPPED_SENTENCE, AnswerWriter, Stop, Tools
 from core.settings import Settings
 
-REAP_SECONDS = 5.0
 ASK_AGAIN_SECONDS = 1.0
 LONGEST_RETRY_SECONDS = 5.0
 
@@ -66,13 +63,13 @@ class RunEngine:
         self._log = log
         self._cancels = cancels
         self._tools = Tools(settings, db, files, provider, log)
-        self._writers: dict[UUID, AnswerWriter] = {}
+        self.writers: dict[UUID, AnswerWriter] = {}
+        self.secrets: dict[UUID, str] = {}
         self._tasks: set[asyncio.Task[Any]] = set()
-        self._secrets: dict[UUID, str] = {}
         self._cancelled_early: set[UUID] = set()
-        self._unwritten: set[UUID] = set()
         self._reserved = 0
         self._waiting_threads: deque[UUID] = deque()
+        self._upkeep = Upkeep(settings, db, log, self)
         self._clock_task: asyncio.Task[None] | None = None
         self._draining = False
         self._stopping = False
@@ -87,13 +84,13 @@ class RunEngine:
         """
         if self._cancels is not None:
             self._cancels.listen(self._cancel_here)
-        await self._reap(lease_counts=not alone)
+        await self._upkeep.reap(lease_counts=not alone)
         for run in await self._db.read(store.waiting_runs):
             self._log.open(run.id, run.epoch)
             self._log.follow(run.id)  # another process may go on with it
             self._waiting_threads.append(run.thread_id)
         self._start_waiting()
-        self._clock_task = asyncio.create_task(self._clock(alone=alone), name="run engine clock")
+        self._clock_task = asyncio.create_task(self._upkeep.run(alone=alone), name="run engine clock")
 
     async def drain(self, grace_seconds: float) -> None:
         """Take no more runs, let those at work finish for a while, then save what they have.
@@ -103,7 +100,7 @@ class RunEngine:
         self._draining = True
         self._waiting_threads.clear()
         if self._cancels is not None:
-            self._log.let_go(self._writers)
+            self._log.let_go(self.writers)
         if self._tasks and not self._stopping:
             _logger.info("draining", at_work=len(self._tasks), grace_seconds=grace_seconds)
             await self._quiet(grace_seconds)
@@ -117,7 +114,7 @@ class RunEngine:
     def stop_now(self) -> None:
         """End every answer at once and save what it has; what starts from now on ends as well."""
         self._stopping = True
-        for writer in list(self._writers.values()):
+        for writer in list(self.writers.values()):
             writer.stop(Stop.SHUTDOWN)
 
     async def _quiet(self, seconds: float) -> None:
@@ -142,7 +139,7 @@ class RunEngine:
         """
         if self._draining:
             raise Draining
-        self._secrets[run_id] = text
+        self.secrets[run_id] = text
         # A reader may come before `accept`, and the run before this one may start it.
         self._log.open(run_id, 1)
         if self._reserved >= self._settings.max_concurrent_runs:
@@ -152,7 +149,7 @@ class RunEngine:
 
     def abandon(self, run_id: UUID, claim: UUID | None) -> None:
         """Undo `reserve`: the run was not stored."""
-        self._secrets.pop(run_id, None)
+        self.secrets.pop(run_id, None)
         self._log.forget(run_id)
         if claim is not None:
             self._release()
@@ -163,7 +160,7 @@ class RunEngine:
             self._launch(run)
             return
         if not run.is_secret:
-            self._secrets.pop(run.id, None)
+            self.secrets.pop(run.id, None)
         self._log.follow(run.id)
         self._waiting_threads.append(run.thread_id)
         if claim is not None:
@@ -186,7 +183,7 @@ class RunEngine:
 
     async def cancel(self, run: Run) -> None:
         """End a run: what has arrived is kept. A finished run stays as it is."""
-        writer = self._writers.get(run.id)
+        writer = self.writers.get(run.id)
         if writer is not None:
             writer.stop(Stop.CANCELLED)
             return
@@ -199,13 +196,13 @@ class RunEngine:
             return ending.finish(session, run.id, run.epoch, outcome, only_queued=True)
 
         end = await self._db.write(work)
-        self._secrets.pop(run.id, None)
+        self.secrets.pop(run.id, None)
         if end is not None:
             self._log.open(run.id, run.epoch)  # it may have been sent to another process
             self._tell_end(run, end)
             self._waiting_threads.append(run.thread_id)
             self._start_waiting()
-        elif (writer := self._writers.get(run.id)) is not None:  # it was started in between
+        elif (writer := self.writers.get(run.id)) is not None:  # it was started in between
             writer.stop(Stop.CANCELLED)
         else:
             found = await self._db.read(lambda session: store.get(session, run.id))
@@ -226,20 +223,32 @@ class RunEngine:
                     return
 
     def _cancel_here(self, run_id: UUID) -> None:
-        writer = self._writers.get(run_id)
+        writer = self.writers.get(run_id)
         if writer is not None:
             writer.stop(Stop.CANCELLED)
+
+    # --- what the upkeep finds -------------------------------------------------------------
+
+    def go_on_with(self, thread_ids: Iterable[UUID]) -> None:
+        """Start what waits in these threads, when there is room."""
+        self._waiting_threads.extend(set(thread_ids).difference(self._waiting_threads))
+        self._start_waiting()
+
+    def begin_anew(self, run: Run) -> None:
+        """Write a run that is this process's already."""
+        self._reserved += 1
+        self._launch(run)
 
     # --- one run ---------------------------------------------------------------------------
 
     def _launch(self, run: Run) -> None:
-        if run.id in self._writers:  # begun anew, as it was so long until this came
+        if run.id in self.writers:  # begun anew, as it was so long until this came
             self._release()
             return
         self._log.open(run.id, run.epoch)
-        text = self._secrets.pop(run.id, None)
+        text = self.secrets.pop(run.id, None)
         writer = AnswerWriter(self._tools, run, text if run.is_secret else None)
-        self._writers[run.id] = writer
+        self.writers[run.id] = writer
         if run.id in self._cancelled_early:
             self._cancelled_early.remove(run.id)
             writer.stop(Stop.CANCELLED)
@@ -261,7 +270,7 @@ class RunEngine:
             _logger.exception("end of run cannot be saved")
             self._tell_end(run, RunEnd(RunStatus.FAILED, INTERNAL_ERROR, INTERNAL_SENTENCE))
         finally:
-            del self._writers[run.id]
+            del self.writers[run.id]
             forget_ids()
             if following is not None:
                 self._launch(following)
@@ -356,69 +365,3 @@ class RunEngine:
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
         return task
-
-    # --- the clock -------------------------------------------------------------------------
-
-    async def _clock(self, *, alone: bool) -> None:
-        loop = asyncio.get_running_loop()
-        reaped_at = loop.time()
-        while True:
-            await asyncio.sleep(self._settings.checkpoint_seconds)
-            try:
-                self._log.purge()
-                await self._checkpoint()
-                if loop.time() - reaped_at > REAP_SECONDS:
-                    reaped_at = loop.time()
-                    await self._look_after_own()
-                    if not alone:
-                        await self._look_after_others()
-            except DatabaseUnavailable:
-                # On its return the others need time to renew their leases.
-                reaped_at = loop.time()
-                _logger.warning("checkpoint not saved: the database is not available")
-            except Exception:
-                _logger.exception("checkpoint failed")
-
-    async def _look_after_own(self) -> None:
-        """Begin what was claimed by a transaction of which only the answer was lost."""
-        mine = await self._db.read(lambda session: store.started_by(session, self.process_id))
-        unwritten = set(mine).difference(self._writers)
-        # Seen twice: one that is being claimed just now is begun by who claims it.
-        for run_id in unwritten & self._unwritten:
-            run = await self._db.write(
-                functools.partial(store.begin_anew, run_id=run_id, process_id=self.process_id)
-            )
-            if run is not None:
-                _logger.warning("run begun anew: its claim was not known to be stored", run_id=str(run.id))
-                self._reserved += 1
-                self._launch(run)
-        self._unwritten = unwritten
-
-    async def _look_after_others(self) -> None:
-        """End what dead processes wrote, go on with what they left, tell readers of ends that went untold."""
-        await self._reap(lease_counts=True)
-        forsaken = await self._db.read(store.forsaken_threads)
-        self._waiting_threads.extend(set(forsaken).difference(self._waiting_threads))
-        self._start_waiting()
-        for run_id in self._log.silent():
-            run, text = await self._db.read(functools.partial(store.stored_answer, run_id=run_id))
-            if run.status.is_final:
-                self._log.conclude(run_id, text, run.last_seq, RunEnd.of(run))
-
-    async def _reap(self, *, lease_counts: bool) -> None:
-        for run in await reap(self._db, self.process_id, lease_counts=lease_counts):
-            self._log.tell_end(run.run_id, run.epoch, run.end)
-            self._waiting_threads.append(run.thread_id)
-
-    async def _checkpoint(self) -> None:
-        if self._secrets:
-            await self._db.write(lambda session: store.renew_secrets(session, self.process_id))
-        progress = [(writer, writer.progress()) for writer in self._writers.values()]
-        if not progress:
-            return
-        lost = await self._db.write(lambda session: checkpoint(session, [item for _, item in progress]))
-        for writer, item in progress:
-            if item.run_id in lost and item.run_id in self._writers:
-                writer.stop(Stop.LOST)
-            else:
-                writer.saved(item)

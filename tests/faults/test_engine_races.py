@@ -22,7 +22,7 @@ from core.resolvers.auth import NewUser, register
 from core.resolvers.messages import list_messages
 from core.resolvers.sending import NewMessage, send_message
 from core.resolvers.threads import create_thread
-from core.runs import ending, engine, store
+from core.runs import ending, store, upkeep
 from core.runs.engine import RunEngine
 from core.settings import Settings
 from tests.provider.client import ProviderProcess
@@ -277,7 +277,7 @@ class LosingDatabase:
 async def test_a_run_is_begun_though_the_answer_to_its_claim_is_lost(
     ctx: Context, provider: ProviderProcess, model: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(engine, "REAP_SECONDS", 0.1)
+    monkeypatch.setattr(upkeep, "REAP_SECONDS", 0.1)
     provider.script(model, text_stream(WaitFor(model), "First"), text_stream("Second"))
     thread_id = (await create_thread(ctx)).id
     first, second = await send(ctx, thread_id, model), await send(ctx, thread_id, model)
