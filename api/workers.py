@@ -19,7 +19,8 @@ POLL_SECONDS = 0.2
 READY_SECONDS = 60.0
 # While none has ever served, so many may die before all is given up.
 MOST_FAILED = 5
-# Between the starts of those that die before they serve, as while an engine is away.
+# Between the starts of those that die before they serve, as while an engine is away, or so soon after.
+SOON_SECONDS = 5.0
 SHORTEST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS = 1.0, 30.0
 
 _logger = get_logger(__name__)
@@ -35,7 +36,7 @@ class WorkersFailed(Exception):
 class _Worker:
     process: SpawnProcess
     ready: "multiprocessing.connection.Connection[None, None]"
-    has_served: bool = False
+    served_at: float | None = None
     told: int = 0
     """How often it was told to end."""
     again_at: float | None = None
@@ -97,12 +98,11 @@ class Workers:
 
     def _look_whether_it_serves(self, worker: _Worker, seconds: float) -> bool:
         """Whether it says that it serves, or has said so; False, too, if it ended before."""
-        if not worker.has_served and worker.ready.poll(seconds):
+        if worker.served_at is None and worker.ready.poll(seconds):
             with contextlib.suppress(EOFError):
                 worker.ready.recv()
-                worker.has_served = self._has_any_served = True
-                self._failed = 0
-        return worker.has_served
+                worker.served_at, self._has_any_served = time.monotonic(), True
+        return worker.served_at is not None
 
     def _replace_dead(self) -> None:
         for place, worker in enumerate(self._workers):
@@ -122,7 +122,8 @@ class Workers:
                 self._workers[place] = self._start()
 
     def _pause_after(self, dead: _Worker) -> float:
-        if dead.has_served:
+        if dead.served_at is not None and time.monotonic() - dead.served_at > SOON_SECONDS:
+            self._failed = 0
             return 0.0
         self._failed += 1
         if self._failed >= MOST_FAILED and not self._has_any_served:
@@ -132,7 +133,7 @@ class Workers:
 
     def _restart_all(self) -> None:
         """Have each process replaced by a new one that serves before the old one drains."""
-        for place, old in enumerate(list(self._workers)):
+        for place in range(self._count):
             new = self._start()
             if not self._becomes_ready(new):
                 if self._stop_signals:
@@ -142,7 +143,7 @@ class Workers:
                 new.process.kill()
                 new.process.join()
                 return
-            self._workers[place] = new
+            old, self._workers[place] = self._workers[place], new  # as it is now: one may have died meanwhile
             self._leaving.append(old)
             _tell(old, 1)
             while old.process.is_alive() and not self._stop_signals:

@@ -228,8 +228,8 @@ class Settings(BaseSettings):
     @field_validator("trusted_proxies")
     @classmethod
     def _networks(cls, value: tuple[str, ...]) -> tuple[str, ...]:
-        for each in value:
-            if each != "*":
+        if value != ("*",):
+            for each in value:
                 ip_network(each)
         return value
 

@@ -10,6 +10,7 @@ from typing import Final
 
 from core.broker.broker import PREFIX, UNREACHABLE, Broker
 from core.ids import new_id
+from core.logs import get_logger
 from core.places import Places
 
 # How often a process says that it lives, and how long it is believed.
@@ -46,6 +47,9 @@ return {1, is_known}
 """
 
 
+_logger = get_logger(__name__)
+
+
 class SharedPlaces(Places):
     """While the broker is away each process counts for itself; on its return it learns what was taken."""
 
@@ -73,19 +77,20 @@ class SharedPlaces(Places):
 
     async def take(self, key: str, most: int) -> bool:
         """As in one process, and over all of them."""
+        if self._is_away:
+            return await self._take_here(key, most)
         async with self._telling:
+            if self._is_away:  # by now
+                return await self._take_here(key, most)
             if not await super().take(key, most):
                 return False
-            if self._is_away:
-                self._note(key)
-                return True
             try:
                 is_free, is_known = await self._take_in_redis(
                     keys=[_PLACES + key],
                     args=[self._process, self._taken[key], most, _PROCESS, COUNTS_LIFETIME_MS, LIFETIME_MS],
                 )
-            except UNREACHABLE:
-                self._is_away = True
+            except UNREACHABLE as error:
+                self._note_absence(error)
                 self._note(key)
                 return True
             except BaseException:
@@ -96,6 +101,17 @@ class SharedPlaces(Places):
             if not is_known:
                 self._note(*self._taken)
             return bool(is_free)
+
+    async def _take_here(self, key: str, most: int) -> bool:
+        is_free = await super().take(key, most)
+        if is_free:
+            self._note(key)
+        return is_free
+
+    def _note_absence(self, error: BaseException) -> None:
+        if not self._is_away:
+            _logger.warning("connections are counted by each process for itself", error=type(error).__name__)
+        self._is_away = True
 
     def release(self, key: str) -> None:
         """As in one process; the others learn of it soon."""
@@ -119,7 +135,8 @@ class SharedPlaces(Places):
                 async with self._telling:
                     await self._tell(is_beat=is_beat)
                 self._is_away = False
-            except UNREACHABLE:
+            except UNREACHABLE as error:
+                self._note_absence(error)
                 await asyncio.sleep(BEAT_SECONDS)
                 beat_at = 0.0
                 continue

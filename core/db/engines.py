@@ -5,8 +5,8 @@ import time
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import URL, Engine, create_engine, event, make_url
-from sqlalchemy.engine.interfaces import DBAPIConnection
+from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url, text
+from sqlalchemy.engine.interfaces import DBAPIConnection, ExceptionContext
 from sqlalchemy.exc import ArgumentError
 from sqlalchemy.pool import ConnectionPoolEntry
 
@@ -21,6 +21,9 @@ _KEEPALIVE = """
            set_config('tcp_keepalives_count', '3', false), set_config('tcp_user_timeout', '20000', false),
            set_config('idle_in_transaction_session_timeout', '{}s', false)
 """
+
+# Of PostgreSQL: `read_only_sql_transaction`.
+_READ_ONLY = "25006"
 
 BUSY_TIMEOUT_SECONDS = 15
 BUSY_POLL_SECONDS = 0.02
@@ -46,21 +49,29 @@ def sqlite_file(url: URL) -> Path | None:
     return Path(url.database) if url.get_backend_name() == "sqlite" and url.database else None
 
 
-def writer_engine(url: URL, *, pool_size: int = 1) -> Engine:
-    """An engine whose transactions may write; on SQLite each takes the write lock at its start."""
+def writer_engine(url: URL, *, pool_size: int = 1, is_patient: bool = False) -> Engine:
+    """An engine whose transactions may write; on SQLite each takes the write lock at its start.
+
+    A patient one lets its transactions wait for ever between their statements.
+    """
     if url.get_backend_name() == "sqlite":
         return _sqlite_engine(url, pool_size=1, begin="BEGIN IMMEDIATE")
-    return _postgresql_engine(url, pool_size)
+    return _postgresql_engine(url, pool_size, is_patient=is_patient)
 
 
-def reader_engine(url: URL, *, pool_size: int) -> Engine:
+def reader_engine(url: URL, *, pool_size: int, is_patient: bool = False) -> Engine:
     """An engine for reads; on SQLite it refuses writes."""
     if url.get_backend_name() == "sqlite":
         return _sqlite_engine(url, pool_size=pool_size, begin="BEGIN", query_only=True)
-    return _postgresql_engine(url, pool_size)
+    return _postgresql_engine(url, pool_size, is_patient=is_patient)
 
 
-def _postgresql_engine(url: URL, pool_size: int) -> Engine:
+def still_writes(connection: Connection) -> bool:
+    """Whether the server that this connection leads to takes writes. Raises `DBAPIError` if there is none."""
+    return bool(connection.scalar(text("SHOW transaction_read_only")) == "off")
+
+
+def _postgresql_engine(url: URL, pool_size: int, *, is_patient: bool) -> Engine:
     engine = create_engine(
         url,
         pool_size=pool_size,
@@ -74,8 +85,14 @@ def _postgresql_engine(url: URL, pool_size: int) -> Engine:
 
     @event.listens_for(engine, "connect")
     def _set_up(connection: DBAPIConnection, _entry: ConnectionPoolEntry) -> None:
-        connection.cursor().execute(_KEEPALIVE.format(IDLE_IN_TRANSACTION_SECONDS))
+        connection.cursor().execute(_KEEPALIVE.format(0 if is_patient else IDLE_IN_TRANSACTION_SECONDS))
         connection.commit()
+
+    @event.listens_for(engine, "handle_error")
+    def _leave(context: ExceptionContext) -> None:
+        # After a failover the address may lead elsewhere, while this connection stays with the old server.
+        if getattr(context.original_exception, "sqlstate", None) == _READ_ONLY:
+            context.is_disconnect = True
 
     return engine
 

@@ -1,12 +1,12 @@
 """Which of many processes does a work that only one at a time may do."""
 
 import threading
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 
 from sqlalchemy import Connection, Engine, text
 from sqlalchemy.exc import DBAPIError
 
-from core.db.engines import database_url, sqlite_file, writer_engine
+from core.db.engines import database_url, sqlite_file, still_writes, writer_engine
 from core.db.session import DatabaseUnavailable
 
 
@@ -39,9 +39,9 @@ class Leadership:
             return True
         with self._asking:
             try:
-                if self._connection is not None:
-                    self._connection.execute(text("SELECT 1"))
-                else:
+                if self._connection is not None and not still_writes(self._connection):
+                    self._let_go()
+                if self._connection is None:
                     self._connection = _taken(self._engine, self._number)
                     self.term += self._connection is not None
             except DBAPIError as error:
@@ -52,6 +52,10 @@ class Leadership:
     def release(self) -> None:
         """Let others lead; the next call of `is_held` asks again. Blocking."""
         with self._asking:
+            if self._connection is not None:
+                with suppress(DBAPIError):  # then it has lost it already
+                    # The end of the connection alone would be noticed a moment later.
+                    self._connection.execute(text("SELECT pg_advisory_unlock_all()"))
             self._let_go()
 
     def close(self) -> None:

@@ -13,7 +13,7 @@ from alembic.util import CommandError
 from sqlalchemy import Connection, text
 from sqlalchemy.exc import DBAPIError
 
-from core.db.engines import database_url, reader_engine, writer_engine
+from core.db.engines import database_url, reader_engine, still_writes, writer_engine
 from core.errors import SettingsError
 
 # Any number that no other user of the database takes; PostgreSQL keeps advisory locks by number.
@@ -90,7 +90,7 @@ def _locked(url: str) -> Iterator[Connection]:
         # On SQLite the transaction itself begins with the write lock.
         with engine.begin() as connection:
             if connection.dialect.name == "postgresql":
-                if connection.scalar(text("SHOW transaction_read_only")) == "on":
+                if not still_writes(connection):
                     raise SettingsError("CHAT_DATABASE_URL: this database takes no writes; is it a standby?")
                 connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": _LOCK})
             yield connection

@@ -16,16 +16,13 @@ from sqlalchemy.orm import Session, sessionmaker
 
 from core.db.announcements import announced
 from core.db.changes import number_changes
-from core.db.engines import database_url, reader_engine, sqlite_file, writer_engine
+from core.db.engines import database_url, reader_engine, sqlite_file, still_writes, writer_engine
 from core.db.group_commit import GroupCommitWriter
 from core.errors import NotStorable, Unavailable
 from core.signals import Signals
 
 Result = TypeVar("Result")
 Work = Callable[[Session], Result]
-
-# Of PostgreSQL: `read_only_sql_transaction`.
-_READ_ONLY = "25006"
 
 READERS = 4
 ATTEMPTS = 3
@@ -149,15 +146,18 @@ async def _named(awaitable: Awaitable[Result]) -> Result:
         # Half a surrogate pair everywhere, NUL on PostgreSQL: the one fault of data that callers can send.
         raise NotStorable from error
     except DBAPIError as error:
-        is_away = isinstance(error, OperationalError) or error.connection_invalidated
-        if is_away or getattr(error.orig, "sqlstate", None) == _READ_ONLY:
+        if isinstance(error, OperationalError) or error.connection_invalidated:
             raise DatabaseUnavailable from error
         raise
 
 
 def _is_read_only(session: Session) -> bool:
-    """Whether this is a PostgreSQL that takes no writes, such as a standby."""
-    if session.connection().dialect.name == "postgresql":
-        return bool(session.scalar(text("SHOW transaction_read_only")) == "on")
-    session.scalar(text("SELECT 1"))
-    return False
+    """Whether this is a PostgreSQL that takes no writes, such as a standby; its connection is given up."""
+    connection = session.connection()
+    if connection.dialect.name != "postgresql":
+        connection.scalar(text("SELECT 1"))
+        return False
+    if still_writes(connection):
+        return False
+    connection.invalidate()
+    return True

@@ -8,7 +8,7 @@ from filelock import FileLock, Timeout
 from sqlalchemy import Connection, text
 from sqlalchemy.exc import DBAPIError
 
-from core.db.engines import database_url, sqlite_file, writer_engine
+from core.db.engines import database_url, sqlite_file, still_writes, writer_engine
 from core.errors import SettingsError
 from core.logs import get_logger
 
@@ -72,6 +72,8 @@ class _AdvisoryLock:
             connection = stack.enter_context(self._engine.connect())
             if not connection.scalar(text(f"SELECT {self._function}(:lock)"), {"lock": _LOCK}):
                 return False
+            if self.is_over.is_set():
+                return False
             stack.pop_all()
             self._connection = connection
         return True
@@ -86,8 +88,8 @@ class _AdvisoryLock:
                     if is_taken and not is_lost:
                         _logger.error("another server took this database meanwhile, and must not: stop one")
                     is_lost = is_taken
-                else:
-                    self._connection.execute(text("SELECT 1"))
+                elif not still_writes(self._connection):  # the lock is with a server that is none any more
+                    self._let_go()
             except DBAPIError:
                 self._let_go()
 

@@ -13,7 +13,7 @@ from sqlalchemy.exc import DataError, DBAPIError
 
 from core.db.engines import database_url, reader_engine, sqlite_file, writer_engine
 from core.db.migrate import found_revision, head_revision, migrate
-from core.db.models import Base, MessageRow, ThreadRow, UserRow
+from core.db.models import Base, MessageRow, RunRow, ThreadRow, UserRow
 from core.db.search_models import EntryRow
 from core.db.sole import serving
 from core.errors import SettingsError
@@ -67,7 +67,7 @@ def _source(url: str) -> Iterator[Engine]:
                 "run `gwp-chat migrate` on it first"
             )
         stack.enter_context(serving(url, is_one_of_many=False))
-        engine = reader_engine(database_url(url), pool_size=1)
+        engine = reader_engine(database_url(url), pool_size=1, is_patient=True)
         stack.callback(engine.dispose)
         yield engine
 
@@ -75,10 +75,11 @@ def _source(url: str) -> Iterator[Engine]:
 @contextmanager
 def _target(url: str) -> Iterator[Engine]:
     with _named("--to"), ExitStack() as stack:
-        found_revision(url)  # tells it if the database cannot be reached
+        if found_revision(url) not in (None, head_revision()):
+            raise SettingsError("--to: the database is one of another version of gwp-chat; name an empty one")
         stack.enter_context(serving(url, is_one_of_many=False))
         migrate(url)
-        engine = writer_engine(database_url(url))
+        engine = writer_engine(database_url(url), is_patient=True)
         stack.callback(engine.dispose)
         yield engine
 
@@ -125,7 +126,9 @@ class _Transfer:
                 ids = select(table.id)
                 if set(target.scalars(ids)) - set(source.scalars(ids)):
                     raise SettingsError(f"--to: the database has {what} of its own; name an empty one")
-            if target.scalar(select(EntryRow.id).limit(1)) is not None:
+            counts = [select(func.count()).select_from(table) for table in (MessageRow, RunRow)]
+            has_more = any((target.scalar(count) or 0) > (source.scalar(count) or 0) for count in counts)
+            if has_more or target.scalar(select(EntryRow.id).limit(1)) is not None:
                 raise SettingsError(
                     "--to: a server has worked on this database already, which is not copied to any more; "
                     "name an empty one"

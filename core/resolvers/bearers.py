@@ -1,7 +1,8 @@
 """Who holds a token, and until when it counts."""
 
-from contextlib import suppress
 from datetime import UTC, datetime
+from random import random
+from typing import Final
 from uuid import UUID
 
 from sqlalchemy.orm import Session
@@ -14,8 +15,12 @@ from core.db.models import UserRow
 from core.db.records import User
 from core.db.session import DatabaseUnavailable
 from core.errors import Unauthenticated
-from core.logs import bind_ids
+from core.logs import bind_ids, get_logger
 from core.signals import user_topic
+
+SELDOM_SECONDS: Final = 60.0
+
+_logger = get_logger(__name__)
 
 EXPIRED = "This token has expired; refresh it, or sign in again"
 REVOKED = "This token is no longer valid; sign in again"
@@ -67,11 +72,17 @@ async def until_locked_out(ctx: Context) -> None:
     user = ctx.user
     with ctx.signals.listen(user_topic(user.id)) as listener:
         while True:
-            await listener.wait(POLL_SECONDS)
-            with suppress(DatabaseUnavailable):  # it could not tell; the next poll asks again
+            # What is changed past the server is seen later than with a token, and not by all at once.
+            await listener.wait(SELDOM_SECONDS * (0.5 + random()))  # noqa: S311 - nothing to be guessed
+            try:
                 found = await _user(ctx, user.id)
-                if found is None or not found.is_active or found.token_version != user.token_version:
-                    return
+            except DatabaseUnavailable:
+                continue  # it could not tell
+            except Exception:
+                _logger.exception("it is not known whether a reader may read on")
+                continue
+            if found is None or not found.is_active or found.token_version != user.token_version:
+                return
 
 
 async def _end(ctx: Context, bearer: Bearer) -> str | None:

@@ -1,5 +1,7 @@
 """Runs: looked at, followed, waited for and cancelled by their owners."""
 
+import asyncio
+import time
 from collections.abc import Collection, Sequence
 from typing import Any
 from uuid import UUID
@@ -15,8 +17,10 @@ from core.errors import AnswerStopped, CoreError, ProviderError, RunNotFound, Th
 from core.resolvers.access import own_thread, visible
 from core.runs import store
 from core.runs.events import SERVER_STOPPED, Batch, Cursor, RunEnd
-from core.runs.log import Reader
+from core.runs.log import ComeBack, Reader
 from core.runs.stored_log import StoredReader
+
+_LOOK_SECONDS = 0.5
 
 
 class RunElsewhere(Unavailable):
@@ -106,7 +110,7 @@ async def cancel_run(ctx: Context, run_id: UUID) -> Run:
     if run.status.is_final:
         return run
     await ctx.runs.cancel(run)
-    await _end(await _reader(ctx, run, None))
+    await _end(ctx, run.id, await _reader(ctx, run, None))
     return await _find_run(ctx, run_id, deleted_too=True)
 
 
@@ -127,17 +131,31 @@ async def follow_sent(ctx: Context, run: Run) -> Reader:
 
 async def wait_for_end(ctx: Context, run_id: UUID) -> RunEnd:
     """How the caller's run ended, once it has. Raises `RunNotFound`, `NotAllowed`."""
-    end = await _end(await follow_run(ctx, run_id))
+    end = await _end(ctx, run_id, await follow_run(ctx, run_id))
     return end or RunEnd.of(await get_run(ctx, run_id))
 
 
-async def _end(reader: Reader) -> RunEnd | None:
-    """How a run ended, once it has; None if its reader does not tell."""
-    while not reader.done:
-        update = await reader.next()
-        if isinstance(update, Batch) and update.events[-1].end is not None:
-            return update.events[-1].end
+async def _end(ctx: Context, run_id: UUID, reader: Reader) -> RunEnd | None:
+    """How a run ended, once it has; None if its reader does not tell. Raises `ComeBack`."""
+    try:
+        while not reader.done:
+            update = await reader.next()
+            if isinstance(update, Batch) and update.events[-1].end is not None:
+                return update.events[-1].end
+    except ComeBack:
+        return await _end_elsewhere(ctx, run_id)
     return None
+
+
+async def _end_elsewhere(ctx: Context, run_id: UUID) -> RunEnd:
+    """How a run ended that another process writes, for as long as this one waits for its own answers."""
+    ends = time.monotonic() + ctx.settings.shutdown_grace_seconds
+    while time.monotonic() < ends:
+        run = await ctx.db.read(lambda session: store.get(session, run_id))
+        if run.status.is_final:
+            return RunEnd.of(run)
+        await asyncio.sleep(_LOOK_SECONDS)
+    raise ComeBack
 
 
 def raise_failure(end: RunEnd) -> None:

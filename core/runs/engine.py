@@ -6,7 +6,7 @@ provider or the end of the process do, and each of these is saved before any rea
 
 import asyncio
 import contextlib
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Coroutine, Iterable
 from typing import Any, TypeVar
 from uuid import UUID
@@ -30,6 +30,8 @@ from core.settings import Settings
 
 ASK_AGAIN_SECONDS = 1.0
 LONGEST_RETRY_SECONDS = 5.0
+# As it is; with its text and nothing else; with nothing at all.
+ATTEMPTS_TO_SAVE = 2
 
 Result = TypeVar("Result")
 
@@ -67,6 +69,8 @@ class RunEngine:
         self.secrets: dict[UUID, str] = {}
         self._tasks: set[asyncio.Task[Any]] = set()
         self._cancelled_early: set[UUID] = set()
+        # Runs that are being stored, and threads whose next run is being claimed.
+        self._in_flight: Counter[UUID] = Counter()
         self._reserved = 0
         self._waiting_threads: deque[UUID] = deque()
         self._upkeep = Upkeep(settings, db, log, self)
@@ -86,8 +90,8 @@ class RunEngine:
             self._cancels.listen(self._cancel_here)
         await self._upkeep.reap(lease_counts=not alone)
         for run in await self._db.read(store.waiting_runs):
-            self._log.open(run.id, run.epoch)
-            self._log.follow(run.id)  # another process may go on with it
+            if self._cancels is None:  # else another process may go on with it: who reads it here, mirrors it
+                self._log.open(run.id, run.epoch)
             self._waiting_threads.append(run.thread_id)
         self._start_waiting()
         self._clock_task = asyncio.create_task(self._upkeep.run(alone=alone), name="run engine clock")
@@ -99,7 +103,7 @@ class RunEngine:
         """
         self._draining = True
         self._waiting_threads.clear()
-        if self._cancels is not None:
+        if self._settings.is_one_of_many:
             self._log.let_go(self.writers)
         if self._tasks and not self._stopping:
             _logger.info("draining", at_work=len(self._tasks), grace_seconds=grace_seconds)
@@ -140,6 +144,7 @@ class RunEngine:
         if self._draining:
             raise Draining
         self.secrets[run_id] = text
+        self._in_flight[run_id] += 1
         # A reader may come before `accept`, and the run before this one may start it.
         self._log.open(run_id, 1)
         if self._reserved >= self._settings.max_concurrent_runs:
@@ -149,6 +154,7 @@ class RunEngine:
 
     def abandon(self, run_id: UUID, claim: UUID | None) -> None:
         """Undo `reserve`: the run was not stored."""
+        self._landed(run_id)
         self.secrets.pop(run_id, None)
         self._log.forget(run_id)
         if claim is not None:
@@ -156,6 +162,7 @@ class RunEngine:
 
     def accept(self, run: Run, claim: UUID | None) -> None:
         """After a run is stored: start it if it was claimed, else let it wait for its turn."""
+        self._landed(run.id)
         if run.status is RunStatus.RUNNING:
             self._launch(run)
             return
@@ -215,8 +222,10 @@ class RunEngine:
 
     async def _cancel_elsewhere(self, run_id: UUID) -> None:
         """Ask until the run has ended: who writes it may miss the question, or be dead and not reaped yet."""
-        while self._cancels is not None and not self._draining:
+        while self._cancels is not None:
             await self._cancels.ask(run_id)
+            if self._draining:
+                return
             await asyncio.sleep(ASK_AGAIN_SECONDS)
             with contextlib.suppress(DatabaseUnavailable):
                 if (await self._db.read(lambda session: store.get(session, run_id))).status.is_final:
@@ -234,6 +243,11 @@ class RunEngine:
         self._waiting_threads.extend(set(thread_ids).difference(self._waiting_threads))
         self._start_waiting()
 
+    def is_at_work(self, run_id: UUID, thread_id: UUID) -> bool:
+        """Whether this run is written, or a run of its thread is being claimed just now."""
+        threads = {writer.run.thread_id for writer in self.writers.values()}
+        return thread_id in threads or self._in_flight[run_id] > 0 or self._in_flight[thread_id] > 0
+
     def begin_anew(self, run: Run) -> None:
         """Write a run that is this process's already."""
         self._reserved += 1
@@ -242,9 +256,6 @@ class RunEngine:
     # --- one run ---------------------------------------------------------------------------
 
     def _launch(self, run: Run) -> None:
-        if run.id in self.writers:  # begun anew, as it was so long until this came
-            self._release()
-            return
         self._log.open(run.id, run.epoch)
         text = self.secrets.pop(run.id, None)
         writer = AnswerWriter(self._tools, run, text if run.is_secret else None)
@@ -295,7 +306,7 @@ class RunEngine:
                 following = store.claim_next(session, run.thread_id, self.process_id)
             return end, following
 
-        delay = 0.1
+        delay, faults = 0.1, 0
         while True:
             try:
                 return await self._db.write(work)
@@ -306,7 +317,8 @@ class RunEngine:
             except Exception:
                 if self._stopping:
                     raise
-                if outcome.error_code == INTERNAL_ERROR and not outcome.text:
+                faults += 1
+                if faults > ATTEMPTS_TO_SAVE:
                     # Not even the bare end: readers are told, and the thread goes on once it is saved.
                     self._tell_end(run, RunEnd(RunStatus.FAILED, INTERNAL_ERROR, INTERNAL_SENTENCE))
                     await asyncio.sleep(LONGEST_RETRY_SECONDS)
@@ -315,7 +327,7 @@ class RunEngine:
                 # What else there is of it may be the fault; the text, too, if that does not help.
                 outcome = store.Outcome(
                     RunStatus.FAILED,
-                    text=outcome.text if outcome.error_code != INTERNAL_ERROR else "",
+                    text=outcome.text if faults == 1 else "",
                     error_code=INTERNAL_ERROR,
                     error=INTERNAL_SENTENCE,
                     last_seq=outcome.last_seq,
@@ -346,6 +358,7 @@ class RunEngine:
 
     async def _claim(self, thread_id: UUID) -> None:
         run: Run | None = None
+        self._in_flight[thread_id] += 1
         forget_ids()  # those of whoever made room
         try:
             run = await self._db.write(lambda session: store.claim_next(session, thread_id, self.process_id))
@@ -359,6 +372,12 @@ class RunEngine:
                 self._launch(run)
             else:
                 self._release()
+            self._landed(thread_id)
+
+    def _landed(self, id_: UUID) -> None:
+        self._in_flight[id_] -= 1
+        if not self._in_flight[id_]:
+            del self._in_flight[id_]
 
     def _spawn(self, work: Coroutine[Any, Any, Result], name: str) -> asyncio.Task[Result]:
         task = asyncio.create_task(work, name=name)

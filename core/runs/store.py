@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from typing import Any, Final
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, bindparam, exists, func, or_, select, update
+from sqlalchemy import ColumnElement, bindparam, delete, exists, func, or_, select, update
 from sqlalchemy.orm import Session, aliased
 
 from core.db.changes import touch
@@ -147,12 +147,12 @@ def orphans(session: Session, process_id: UUID, *, lease_counts: bool) -> Sequen
     return session.scalars(wanted.with_for_update(skip_locked=True)).all()
 
 
-def started_by(session: Session, process_id: UUID) -> list[UUID]:
-    """The runs that this process writes, as far as the database knows."""
-    mine = select(RunRow.id).where(
+def started_by(session: Session, process_id: UUID) -> list[tuple[UUID, UUID]]:
+    """The runs that this process writes, as far as the database knows, each with its thread."""
+    mine = select(RunRow.id, RunRow.thread_id).where(
         RunRow.lease_owner == process_id, RunRow.finished_at.is_(None), RunRow.status.in_(_STARTED)
     )
-    return list(session.scalars(mine))
+    return [(run_id, thread_id) for run_id, thread_id in session.execute(mine)]
 
 
 def begin_anew(session: Session, run_id: UUID, process_id: UUID) -> Run | None:
@@ -163,6 +163,7 @@ def begin_anew(session: Session, run_id: UUID, process_id: UUID) -> Run | None:
     row.epoch += 1
     _give(session, row, process_id)
     session.flush()
+    session.execute(delete(RunPartRow).where(RunPartRow.run_id == run_id))
     return to_run(row)
 
 

@@ -33,6 +33,10 @@ class Runs(Protocol):
         """Start what waits in these threads, when there is room."""
         ...
 
+    def is_at_work(self, run_id: UUID, thread_id: UUID) -> bool:
+        """Whether this run is written, or a run of its thread is being claimed just now."""
+        ...
+
     def begin_anew(self, run: Run) -> None:
         """Write a run that is this process's already."""
         ...
@@ -46,7 +50,6 @@ class Upkeep:
         self._db = db
         self._log = log
         self._runs = runs
-        self._unwritten: set[UUID] = set()
 
     async def run(self, *, alone: bool) -> None:
         """Until it is cancelled. `alone` says that no other process writes this database."""
@@ -71,17 +74,17 @@ class Upkeep:
 
     async def _look_after_own(self) -> None:
         """Begin what was claimed by a transaction of which only the answer was lost."""
-        mine = await self._db.read(lambda session: store.started_by(session, self._runs.process_id))
-        unwritten = set(mine).difference(self._runs.writers)
-        # Seen twice: one that is being claimed just now is begun by who claims it.
-        for run_id in unwritten & self._unwritten:
+        for run_id, thread_id in await self._db.read(
+            lambda session: store.started_by(session, self._runs.process_id)
+        ):
+            if self._runs.is_at_work(run_id, thread_id):
+                continue
             run = await self._db.write(
                 functools.partial(store.begin_anew, run_id=run_id, process_id=self._runs.process_id)
             )
             if run is not None:
                 _logger.warning("run begun anew: its claim was not known to be stored", run_id=str(run.id))
                 self._runs.begin_anew(run)
-        self._unwritten = unwritten
 
     async def _look_after_others(self) -> None:
         """End what dead processes wrote, go on with what they left, tell readers of ends that went untold."""

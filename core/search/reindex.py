@@ -38,7 +38,10 @@ _LOOK_SECONDS = 0.2
 _LOOK_AT_OTHERS_SECONDS = 1.0
 # Longer than it takes a process to go on where another has ended.
 PATIENCE_SECONDS = 15.0
-NOBODY_WORKS = "No process indexes: start `gwp-chat worker`, or a server without CHAT_SEARCH_INDEXING=false"
+NOBODY_WORKS = (
+    "No process gives vectors: none runs that indexes (start `gwp-chat worker`), "
+    "or it cannot reach its model or Chroma, of which its log tells"
+)
 
 
 @dataclass(frozen=True, slots=True)

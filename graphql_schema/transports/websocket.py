@@ -69,7 +69,7 @@ class WebSocketTransport:
                 # Inside: a client that does not read, and so never learns of the end, keeps its place.
                 code = await self._serve(websocket, places)
         except TooManyConnections as error:
-            code = await _close(websocket, Closing(CloseCode.TOO_MANY, str(error)))
+            code = await _close(websocket, Closing(CloseCode.TRY_AGAIN_LATER, str(error)))
         _logger.info("websocket closed", path=websocket.url.path, code=code)
 
     async def _serve(self, websocket: WebSocket, places: ExitStack) -> int:
@@ -82,9 +82,7 @@ class WebSocketTransport:
             return error.code
         except Closing as error:
             closing = error
-        except TooManyConnections as error:
-            closing = Closing(CloseCode.TOO_MANY, str(error))
-        except Unavailable as error:
+        except (TooManyConnections, Unavailable) as error:
             closing = Closing(CloseCode.TRY_AGAIN_LATER, str(error))
         except Exception:
             _logger.exception("internal error on a WebSocket")

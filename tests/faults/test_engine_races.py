@@ -259,18 +259,23 @@ async def test_sends_that_could_not_be_stored_give_their_places_back(
 
 
 class LosingDatabase:
-    """Commits what claims a run, and loses the answer, so many times."""
+    """Commits what claims a run, and loses the answer once, or holds it until `goes_on`."""
 
-    def __init__(self, monkeypatch: pytest.MonkeyPatch, ctx: Context, times: int = 1) -> None:
-        self._write, self._times, self.lost = ctx.db.write, times, 0
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, ctx: Context, *, is_slow: bool = False) -> None:
+        self._write, self._is_slow, self.lost = ctx.db.write, is_slow, 0
+        self.is_held, self.goes_on = asyncio.Event(), asyncio.Event()
         monkeypatch.setattr(Database, "write", self.write)
 
     async def write(self, work: Callable[[Session], Any]) -> Any:
         result = await self._write(work)
         claimed = result[1] if isinstance(result, tuple) and len(result) == 2 else result
-        if self.lost < self._times and getattr(claimed, "status", None) is RunStatus.RUNNING:
+        run = getattr(claimed, "run", claimed)
+        if not self.lost and getattr(run, "status", None) is RunStatus.RUNNING:
             self.lost += 1
-            raise DatabaseUnavailable
+            if not self._is_slow:
+                raise DatabaseUnavailable
+            self.is_held.set()
+            await self.goes_on.wait()
         return result
 
 
@@ -288,6 +293,53 @@ async def test_a_run_is_begun_though_the_answer_to_its_claim_is_lost(
     assert losing.lost == 1
     texts = [message.text for message in (await list_messages(ctx, thread_id)).items]
     assert sorted(texts) == ["First", "Hi", "Hi", "Second"]
+
+
+async def test_a_send_whose_answer_is_lost_is_answered_and_sent_again_is_that_run(
+    ctx: Context, provider: ProviderProcess, model: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(upkeep, "REAP_SECONDS", 0.1)
+    provider.script(model, text_stream("Answer"))
+    thread_id = (await create_thread(ctx)).id
+    new = NewMessage("Hi", model=model, idempotency_key="one")
+    losing = LosingDatabase(monkeypatch, ctx)
+    with pytest.raises(DatabaseUnavailable):
+        await send_message(ctx, thread_id, new)
+    sent = await send_message(ctx, thread_id, new)
+    assert (losing.lost, sent.is_replay) == (1, True)
+    assert sent.run is not None
+    async with asyncio.timeout(PATIENCE):
+        while not (await runs.get_run(ctx, sent.run.id)).status.is_final:
+            await turns()
+    texts = [message.text for message in (await list_messages(ctx, thread_id)).items]
+    assert sorted(texts) == ["Answer", "Hi"]
+    assert len(provider.requests(model)) == 1
+
+
+async def test_a_claim_that_takes_long_is_not_begun_twice(
+    ctx: Context, provider: ProviderProcess, model: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(upkeep, "REAP_SECONDS", 0.05)
+    provider.script(model, text_stream("Answer"))
+    thread_id = (await create_thread(ctx)).id
+    losing = LosingDatabase(monkeypatch, ctx, is_slow=True)
+    sending = asyncio.create_task(send(ctx, thread_id, model))
+    await asyncio.wait_for(losing.is_held.wait(), PATIENCE)
+    looks, started_by = asyncio.Queue[None](), store.started_by
+
+    def noted(session: Session, process_id: UUID) -> Any:
+        loop.call_soon_threadsafe(looks.put_nowait, None)
+        return started_by(session, process_id)
+
+    loop = asyncio.get_running_loop()
+    monkeypatch.setattr(store, "started_by", noted)
+    async with asyncio.timeout(PATIENCE):
+        for _ in range(4):
+            await looks.get()
+    losing.goes_on.set()
+    run_id = await sending
+    assert await status_at_end(ctx, run_id) is RunStatus.COMPLETED
+    assert (await runs.get_run(ctx, run_id)).epoch == 1
 
 
 async def test_an_answer_is_kept_though_what_belongs_to_its_end_cannot_be_saved(

@@ -8,6 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import httpx
+import psycopg
 import pytest
 
 from api.workers import MOST_FAILED
@@ -62,10 +63,16 @@ def fresh(client: Client) -> Client:
     return other
 
 
-def start_anywhere(client: Client, thread_id: str, model: str) -> str:
-    """A run that any process may write."""
-    with fresh(client) as other:
-        return start(other, thread_id, model=model)
+def start_on_all(server: ServerProcess, client: Client, model: str) -> dict[str, str]:
+    """Runs by their threads, of which every process writes one at least."""
+    started: dict[str, str] = {}
+    with psycopg.connect(server.database_url, autocommit=True) as database:
+        writers = "SELECT DISTINCT lease_owner FROM runs WHERE finished_at IS NULL"
+        while len(database.execute(writers).fetchall()) < WORKERS:
+            thread_id = client.new_thread()["id"]
+            with fresh(client) as other:  # which any of them may take
+                started[thread_id] = start(other, thread_id, model=model)
+    return started
 
 
 def test_whoever_takes_the_connection_tells_and_ends_every_answer(
@@ -149,8 +156,7 @@ def test_a_process_that_dies_while_an_engine_is_away_costs_the_others_nothing(
         with ServerProcess(tmp_path, provider_url, shared.settings, arguments) as server:
             poll(lambda: len(workers(server)) == WORKERS, "not all processes serve")
             with server.admin() as client:
-                # Of several, so that one at least is written by the process that lives on.
-                held = [start_anywhere(client, client.new_thread()["id"], model) for _ in range(6)]
+                held = start_on_all(server, client, model)
                 provider.wait_until_held(model, len(held))
                 broker.kill()
                 victim, survivor = workers(server)
@@ -161,7 +167,7 @@ def test_a_process_that_dies_while_an_engine_is_away_costs_the_others_nothing(
                 broker.start()
                 poll(lambda: len(workers(server)) == WORKERS, "it is replaced", 60)
                 with fresh(client) as other:
-                    assert "completed" in [ended(other, run_id)["status"] for run_id in held]
+                    assert "completed" in [ended(other, run_id)["status"] for run_id in held.values()]
 
 
 def failed_starts(server: ServerProcess) -> int:
@@ -176,9 +182,7 @@ def test_who_is_told_to_end_while_processes_are_replaced_ends_with_its_answers(
     with ServerProcess(tmp_path, provider_url, engines.settings, arguments) as server:
         poll(lambda: len(workers(server)) == WORKERS, "not all processes serve")
         with server.admin() as client:
-            thread_ids = [client.new_thread()["id"] for _ in range(6)]
-            for thread_id in thread_ids:
-                start_anywhere(client, thread_id, model)
+            thread_ids = start_on_all(server, client, model)
         provider.wait_until_held(model, len(thread_ids))
         before = set(workers(server))
         server.send_signal(signal.SIGHUP)

@@ -127,7 +127,7 @@ def assert_full(client: Client) -> None:
         with suppress(ConnectionClosed):  # where the address has too many, nothing is waited for
             connection.send({"type": "connection_init", "payload": payload})
         code, reason = connection.closed()
-    assert (code, "Too many" in reason) == (4429, True)
+    assert (code, "Too many" in reason) == (1013, True)
 
 
 def test_one_user_has_so_many_connections_of_all_kinds(doors: Doors, users: list[Client]) -> None:
