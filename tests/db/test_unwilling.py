@@ -41,6 +41,11 @@ def change(session: Session) -> None:
     session.execute(text("UPDATE lines SET line = 'changed'"))
 
 
+def own_backend(session: Session) -> int:
+    """Which connection of the server's this is."""
+    return int(session.scalar(text("SELECT pg_backend_pid()")) or 0)
+
+
 def set_read_only(url: str, value: str) -> None:
     with psycopg.connect(url, autocommit=True) as connection:
         connection.execute(f"ALTER SYSTEM SET default_transaction_read_only = {value}")
@@ -72,6 +77,7 @@ async def test_a_database_that_takes_no_writes_is_not_available(url: str) -> Non
     migrate(url)
     async with opened(url) as db:
         await db.ping()
+        before = await db.read(own_backend), await db.write(own_backend)
         set_read_only(url, "on")
         while True:  # until it has read its settings anew
             try:
@@ -90,6 +96,8 @@ async def test_a_database_that_takes_no_writes_is_not_available(url: str) -> Non
                 except DatabaseUnavailable:
                     continue
                 break
+        # Another server may stand at the address by now: none of the connections was kept.
+        assert not {*before} & {await db.read(own_backend), await db.write(own_backend)}
 
 
 @pytest.mark.parametrize("work", [migrate, missing_sql])

@@ -198,6 +198,36 @@ def test_readers_of_a_process_that_ends_are_sent_to_the_one_that_writes(
     assert text_of([*seen, *events(one, run_id, seen[-1].cursor)]) == "Some more"
 
 
+def takes_nobody(server: ServerProcess) -> bool:
+    try:
+        httpx.get(f"{server.url}/health/live")
+    except httpx.ConnectError:
+        return True
+    return False
+
+
+def test_who_waits_for_an_answer_at_a_process_that_ends_gets_it_from_the_one_that_writes(
+    engines: Engines, clients: Both, provider: ProviderProcess, model: str, tmp_path: Path
+) -> None:
+    one, _ = clients
+    provider.script(model, text_stream("First", WaitFor(model)), text_stream("Second"))
+    thread_id = one.new_thread()["id"]
+    start(one, thread_id, model=model)
+    with (
+        new_server(engines, tmp_path / "leaving", f"{provider.base_url}/v1") as leaving,
+        leaving.client().sign_in("admin", PASSWORD) as client,
+        ThreadPoolExecutor(1) as pool,
+    ):
+        sent = pool.submit(client.send_message, thread_id, "Second", model=model)
+        poll(lambda: len(one.messages(thread_id)) == 2, "it is not stored")
+        leaving.send_signal(signal.SIGTERM)
+        poll(lambda: takes_nobody(leaving), "it does not end")
+        provider.open_gate(model)
+        answer = sent.result()
+        assert (answer.status_code, answer.json()["status"]) == (201, "ready"), answer.text
+        assert leaving.wait() == 0
+
+
 HASTY_CLOCK = """
 import datetime
 

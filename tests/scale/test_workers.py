@@ -199,5 +199,26 @@ def test_who_is_told_to_end_while_processes_are_replaced_ends_with_its_answers(
     assert texts == {"Some more"}
 
 
+def test_a_process_that_dies_while_another_is_replaced_is_known_to_the_end(
+    engines: Engines, provider: ProviderProcess, model: str, tmp_path: Path
+) -> None:
+    provider.script(model, text_stream("Some", WaitFor(model), " more"))
+    arguments, provider_url = ["--workers", str(WORKERS)], f"{provider.base_url}/v1"
+    with ServerProcess(tmp_path, provider_url, engines.settings, arguments) as server:
+        poll(lambda: len(workers(server)) == WORKERS, "not all processes serve")
+        with server.admin() as client:
+            start_on_all(server, client, model)
+        before = set(workers(server))
+        server.send_signal(signal.SIGHUP)
+        server.wait_for_log(event="draining")
+        os.kill(max(before), signal.SIGKILL)  # started last, so it would be replaced last
+        poll(lambda: failed_starts(server) == 1, "nobody notices")
+        provider.open_gate(model)
+        poll(lambda: not before & set(workers(server)), "old processes stay", 60)
+        poll(lambda: len(workers(server)) == WORKERS, "not all processes serve")
+        assert server.stop() == 0
+        assert workers(server) == []
+
+
 def events_of(server: ServerProcess) -> list[str]:
     return [line["event"] for line in server.log_lines()]
