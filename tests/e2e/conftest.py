@@ -15,7 +15,8 @@ from tests.processes import end_with_parent
 from tests.servers import ServerProcess
 
 HERE = Path(__file__).parent
-PLAYGROUND = HERE.parents[1] / "api" / "static" / "playground" / "index.html"
+STATIC = HERE.parents[1] / "api" / "static"
+PLAYGROUND, CLIENT = STATIC / "playground" / "index.html", STATIC / "client" / "index.html"
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 
 
@@ -60,17 +61,17 @@ class Visit:
         return said
 
 
-class Playground:
-    """Visits to the playground of a server."""
+class Pages:
+    """Visits to a page of a server, as a script in this folder tells."""
 
-    def __init__(self, chromium: str) -> None:
-        self._chromium = chromium
+    def __init__(self, chromium: str, script: str, path: str) -> None:
+        self._chromium, self._script, self._path = chromium, script, path
         self._visits: list[Visit] = []
 
-    def begin(self, scenario: str, server: ServerProcess, **details: str) -> Visit:
-        """The scenario, going on."""
-        url = f"{server.url}/graphql"
-        visit = Visit("playground.mjs", scenario, url=url, chromium=self._chromium, **details)
+    def begin(self, scenario: str, server: ServerProcess, *, proxy: str = "", **details: str) -> Visit:
+        """The scenario, going on; by way of the proxy at this URL, if there is one."""
+        url = (proxy or server.url) + self._path
+        visit = Visit(self._script, scenario, url=url, chromium=self._chromium, **details)
         self._visits.append(visit)
         return visit
 
@@ -99,10 +100,20 @@ def chromium() -> str:
 
 
 @pytest.fixture
-def playground(chromium: str) -> Iterator[Playground]:
+def playground(chromium: str) -> Iterator[Pages]:
     if not PLAYGROUND.exists():
         _do_without("the playground is not built; `make playground` builds it")
-    visits = Playground(chromium)
+    visits = Pages(chromium, "playground.mjs", "/graphql")
+    yield visits
+    visits.close()
+
+
+@pytest.fixture
+def pages(chromium: str) -> Iterator[Pages]:
+    """Those of the web client."""
+    if not CLIENT.exists():
+        _do_without("the web client is not built; `make client` builds it")
+    visits = Pages(chromium, "client.mjs", "/")
     yield visits
     visits.close()
 

@@ -9,7 +9,7 @@ import pytest
 
 from tests.clients import Client
 from tests.conftest import unique
-from tests.e2e.conftest import Playground
+from tests.e2e.conftest import Pages
 from tests.provider.client import ProviderProcess
 from tests.provider.script import WaitFor, json_body, text_stream
 from tests.servers import PASSWORD, ServerProcess
@@ -42,7 +42,7 @@ def clean(report: dict[str, Any]) -> dict[str, Any]:
 
 @pytest.mark.parametrize("transport", ["ws", "sse"])
 def test_a_person_signs_in_sends_a_message_and_watches_the_answer_being_written(
-    playground: Playground, provider: ProviderProcess, model: str, transport: str, tmp_path: Path
+    playground: Pages, provider: ProviderProcess, model: str, transport: str, tmp_path: Path
 ) -> None:
     with provider.namespace() as own, ServerProcess(tmp_path, f"{own.base_url}/v1") as server:
         server.admin().close()
@@ -71,7 +71,7 @@ def test_a_person_signs_in_sends_a_message_and_watches_the_answer_being_written(
 
 
 def test_a_subscription_without_end_shows_what_happens_until_it_is_stopped(
-    playground: Playground, server: ServerProcess, ada: dict[str, str]
+    playground: Pages, server: ServerProcess, ada: dict[str, str]
 ) -> None:
     visit = playground.begin("stop", server, **ada)
     visit.wait_for("subscribed")
@@ -84,7 +84,7 @@ def test_a_subscription_without_end_shows_what_happens_until_it_is_stopped(
 
 
 def test_a_wrong_password_is_told_and_signing_out_forgets_the_tokens(
-    playground: Playground, server: ServerProcess, ada: dict[str, str]
+    playground: Pages, server: ServerProcess, ada: dict[str, str]
 ) -> None:
     report = clean(playground.visit("inAndOut", server, **ada))
     assert report["refusal"] == "Invalid credentials"
@@ -94,7 +94,7 @@ def test_a_wrong_password_is_told_and_signing_out_forgets_the_tokens(
 
 
 def test_the_first_account_and_no_other_can_be_made_in_the_page(
-    playground: Playground, empty_server: ServerProcess
+    playground: Pages, empty_server: ServerProcess
 ) -> None:
     report = clean(playground.visit("firstAccount", empty_server, username="ada", password=PASSWORD))
     assert report["notice"] == "There are accounts already. Ask an administrator for one."
@@ -103,14 +103,14 @@ def test_the_first_account_and_no_other_can_be_made_in_the_page(
 
 
 def test_a_token_that_grows_old_is_exchanged_silently_and_once(
-    playground: Playground, server: ServerProcess, ada: dict[str, str]
+    playground: Pages, server: ServerProcess, ada: dict[str, str]
 ) -> None:
     report = clean(playground.visit("renewal", server, **ada))
     assert (report["renewals"], report["renewed"]) == (1, True)
 
 
 def test_a_session_that_is_ended_elsewhere_ends_its_subscription_and_is_told(
-    playground: Playground, server: ServerProcess, ada: dict[str, str]
+    playground: Pages, server: ServerProcess, ada: dict[str, str]
 ) -> None:
     visit = playground.begin("ended", server, **ada)
     visit.wait_for("subscribed")
@@ -125,7 +125,7 @@ def test_a_session_that_is_ended_elsewhere_ends_its_subscription_and_is_told(
 
 
 def test_the_watch_would_have_seen_an_inline_script_and_another_origin(
-    playground: Playground, server: ServerProcess
+    playground: Pages, server: ServerProcess
 ) -> None:
     report = playground.visit("offend", server)
     violations = report["violations"]

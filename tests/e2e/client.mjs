@@ -1,0 +1,179 @@
+/**
+ * What people do in the web client: `node client.mjs SCENARIO JSON`, as playground.mjs.
+ */
+import { createInterface } from 'node:readline';
+import { browse, shot } from './browser.mjs';
+
+const lines = createInterface({ input: process.stdin })[Symbol.asyncIterator]();
+
+async function tell(step) {
+  console.log(JSON.stringify({ step }));
+  await lines.next();
+}
+
+async function signIn(page, { username, password }) {
+  await page.getByLabel('Username').fill(username);
+  await page.getByLabel('Password').fill(password);
+  await page.getByRole('button', { name: 'Sign in', exact: true }).click();
+  await page.getByText(username, { exact: true }).waitFor();
+}
+
+const box = (page) => page.getByRole('textbox', { name: 'Message' });
+const answers = (page) => page.getByRole('article', { name: 'Assistant' });
+const list = (page) => page.getByRole('navigation', { name: 'Chats' });
+
+async function send(page, text) {
+  await box(page).fill(text);
+  await page.keyboard.press('Enter');
+}
+
+/** Until the answer is over: then one may write on. */
+async function answered(page, text) {
+  await answers(page).filter({ hasText: text }).last().waitFor();
+  await page.locator('.live').waitFor({ state: 'detached' });
+}
+
+async function menu(page, title, item) {
+  await list(page).getByRole('button', { name: `Menu of ${title}` }).click();
+  await page.getByRole('button', { name: item, exact: true }).click();
+}
+
+const SCENARIOS = {
+  async first(page, report, { username, password }) {
+    await shot(page, 'sign-in');
+    await page.getByRole('button', { name: 'New here? Create the first account' }).click();
+    await page.getByLabel('Username').fill(username);
+    await page.getByLabel('Password').fill(password);
+    await page.getByRole('button', { name: 'Create account' }).click();
+    await page.getByText('What would you like to ask?').waitFor();
+    await shot(page, 'empty');
+    await send(page, 'Why is the sky blue?');
+    await answers(page).filter({ hasText: 'Because' }).waitFor();
+    report.title = await page.title();
+    await tell('streaming');
+    await answered(page, 'of light.');
+    await shot(page, 'answered');
+    report.answer = await answers(page).locator('.prose').innerHTML();
+    await page.reload();
+    await answered(page, 'of light.');
+    await page.getByRole('button', { name: 'Sign out' }).click();
+    await page.getByRole('heading', { name: 'Sign in' }).waitFor();
+    report.kept = await page.evaluate(() => ({ ...localStorage }));
+  },
+
+  async refused(page, report, { username }) {
+    await page.getByLabel('Username').fill(username);
+    await page.getByLabel('Password').fill('wrong');
+    await page.getByRole('button', { name: 'Sign in', exact: true }).click();
+    report.problem = await page.getByRole('alert').innerText();
+    await shot(page, 'refused');
+  },
+
+  async comeBack(page, report, user) {
+    await signIn(page, user);
+    await send(page, 'Tell me');
+    await answers(page).filter({ hasText: 'Some' }).waitFor();
+    const other = await page.context().newPage();
+    await other.goto(page.url());
+    await answers(other).filter({ hasText: 'Some' }).waitFor();
+    await page.reload();
+    await answers(page).filter({ hasText: 'Some' }).waitFor();
+    await tell('reloaded');
+    for (const each of [page, other]) await answered(each, 'Some more');
+    report.texts = await Promise.all([page, other].map((each) => answers(each).locator('.prose').innerText()));
+  },
+
+  async stop(page, report, user) {
+    await signIn(page, user);
+    await send(page, 'Tell me');
+    await answers(page).filter({ hasText: 'Some' }).waitFor();
+    await page.getByRole('button', { name: 'Stop' }).click();
+    await page.locator('.live').waitFor({ state: 'detached' });
+    report.text = await answers(page).locator('.prose').innerText();
+    await page.getByRole('button', { name: 'Answer again' }).click();
+    await answered(page, 'Better');
+  },
+
+  async tidy(page, report, user) {
+    await signIn(page, user);
+    await send(page, 'First');
+    await answered(page, 'Yes.');
+    await menu(page, 'First', 'Rename');
+    await page.getByRole('textbox', { name: 'Rename' }).fill('Renamed');
+    await page.keyboard.press('Enter');
+    await list(page).getByRole('link', { name: 'Renamed' }).waitFor();
+    await menu(page, 'Renamed', 'Delete');
+    await list(page).getByRole('link', { name: 'Renamed' }).waitFor({ state: 'detached' });
+    await shot(page, 'deleted');
+    report.where = new URL(page.url()).pathname;
+    await page.getByRole('button', { name: 'Undo' }).click();
+    await list(page).getByRole('link', { name: 'Renamed' }).click();
+    await answered(page, 'Yes.');
+  },
+
+  async markup(page, report, { text, ...user }) {
+    await signIn(page, user);
+    await send(page, text);
+    await answered(page, 'The end');
+    await page.locator('math').first().waitFor({ state: 'attached' });
+    await page.locator('.hljs').first().waitFor();
+    report.html = await answers(page).locator('.prose').innerHTML();
+    await shot(page, 'markup');
+    await page.setViewportSize({ width: 390, height: 800 });
+    await shot(page, 'phone');
+    await page.getByRole('button', { name: 'Show the list of chats' }).click();
+    await list(page).getByRole('link', { name: 'New chat' }).waitFor();
+    await page.waitForTimeout(300);
+    await shot(page, 'phone-list');
+  },
+
+  async away(page, report, user) {
+    await signIn(page, user);
+    await send(page, 'Tell me');
+    await answers(page).filter({ hasText: 'Some' }).waitFor();
+    await box(page).fill('Not sent yet');
+    await tell('connected');
+    await page.getByText('The server cannot be reached.').first().waitFor();
+    await shot(page, 'away');
+    await page.keyboard.press('Enter');
+    report.draft = await box(page).inputValue();
+    await tell('away');
+    await answered(page, 'Some more');
+    report.text = await answers(page).locator('.prose').innerText();
+    await page.getByText('The server cannot be reached. What').waitFor({ state: 'detached' });
+    await page.keyboard.press('Enter');
+    await answered(page, 'Second');
+    report.left = await box(page).inputValue();
+  },
+
+  async payloads(page, report, user) {
+    await page.exposeFunction('executed', (what) => report.errors.push(`executed: ${what}`));
+    await page.addInitScript(() => {
+      window.alert = window.prompt = window.confirm = (what) => window.executed(String(what));
+    });
+    await page.reload();
+    await signIn(page, user);
+    await send(page, 'Attack');
+    await answered(page, 'The last one');
+    for (const link of await answers(page).locator('a').all()) {
+      const address = await link.getAttribute('href');
+      if (address !== null && !/^(https?|mailto):/i.test(address)) report.errors.push(`link: ${address}`);
+    }
+    report.elements = await answers(page)
+      .locator('.prose')
+      .evaluate((root) => [...new Set([...root.querySelectorAll('*')].map((element) => element.tagName.toLowerCase()))]);
+    report.handlers = await answers(page)
+      .locator('.prose')
+      .evaluate((root) =>
+        [...root.querySelectorAll('*')].flatMap((element) =>
+          element.getAttributeNames().filter((name) => name.startsWith('on') || name === 'style' || name === 'srcdoc'),
+        ),
+      );
+  },
+};
+
+const [scenario, json] = process.argv.slice(2);
+const { url, chromium, ...details } = JSON.parse(json);
+const report = await browse(url, chromium, (page, noted) => SCENARIOS[scenario](page, noted, details));
+console.log(JSON.stringify({ report }));
+process.exit(0);

@@ -1,0 +1,155 @@
+"""The web client in a real browser, against a real server and the scripted provider."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.clients import Client
+from tests.conftest import unique
+from tests.e2e.conftest import Pages
+from tests.e2e.payloads import PAYLOADS
+from tests.provider.client import Namespace, ProviderProcess
+from tests.provider.script import Step, WaitFor, json_body, text_stream
+from tests.proxy import CutProxy
+from tests.servers import PASSWORD, ServerProcess
+
+MARKUP = """# A heading
+
+Some *words*, `code`, [a link](https://example.org) and $a^2 + b^2$.
+
+| Name | Size |
+| --- | --- |
+| one | 1 |
+
+```python
+def answer() -> int:
+    return 42
+```
+
+$$\\int_0^1 x\\,dx$$
+
+1. first
+2. second
+
+   of two
+
+The end"""
+
+
+class Lab:
+    """A server of its own with one model, whose answers are scripted, and one account."""
+
+    def __init__(self, server: ServerProcess, provider: Namespace, model: str) -> None:
+        self.server, self.provider, self.model = server, provider, model
+        self.user = {"username": "admin", "password": PASSWORD}
+
+    def answer(self, *answers: tuple[str | Step, ...]) -> None:
+        """What the model says, one answer after the other."""
+        self.provider.script(self.model, *(text_stream(*steps) for steps in answers))
+
+
+@contextmanager
+def new_lab(provider: ProviderProcess, directory: Path, **settings: str) -> Iterator[Lab]:
+    model = unique("model")
+    with provider.namespace() as own, ServerProcess(directory, f"{own.base_url}/v1", settings) as server:
+        own.set_models(json_body({"data": [{"id": model}]}))
+        yield Lab(server, own, model)
+
+
+@pytest.fixture
+def lab(provider: ProviderProcess, tmp_path: Path) -> Iterator[Lab]:
+    with new_lab(provider, tmp_path) as lab:
+        lab.server.admin().close()
+        yield lab
+
+
+def clean(report: dict[str, Any]) -> dict[str, Any]:
+    """The report of a visit in which nothing was against the policy and nothing went elsewhere."""
+    assert (report["violations"], report["foreign"], report["errors"]) == ([], [], [])
+    return report
+
+
+def test_the_first_account_is_made_and_asks(pages: Pages, provider: ProviderProcess, tmp_path: Path) -> None:
+    with new_lab(provider, tmp_path) as lab:
+        lab.answer(("Because ", WaitFor("more"), "**of** light."))
+        visit = pages.begin("first", lab.server, **lab.user)
+        visit.wait_for("streaming")
+        lab.provider.open_gate("more")
+        visit.go_on()
+        report = clean(visit.report())
+    assert report["title"] == "Why is the sky blue? · gwp-chat"
+    assert "<p>Because <strong>of</strong> light.</p>" in report["answer"]
+    assert not [name for name in report["kept"] if "tokens" in name or "draft" in name]
+
+
+def test_a_wrong_password_is_told(
+    pages: Pages, server: ServerProcess, new_user: Callable[..., Client]
+) -> None:
+    username = unique("ada")
+    new_user(username=username)
+    assert clean(pages.visit("refused", server, username=username))["problem"] == "Invalid credentials"
+
+
+def test_an_answer_goes_on_in_every_tab_and_after_a_reload(pages: Pages, lab: Lab) -> None:
+    lab.answer(("Some", WaitFor("more"), " more"))
+    visit = pages.begin("comeBack", lab.server, **lab.user)
+    visit.wait_for("reloaded")
+    lab.provider.open_gate("more")
+    visit.go_on()
+    assert clean(visit.report())["texts"] == ["Some more"] * 2
+    assert len(lab.provider.requests(lab.model)) == 1
+
+
+def test_an_answer_is_stopped_and_asked_for_again(pages: Pages, lab: Lab) -> None:
+    lab.answer(("Some", WaitFor("never"), " more"), ("Better",))
+    assert clean(pages.visit("stop", lab.server, **lab.user))["text"] == "Some"
+
+
+def test_chats_are_renamed_deleted_and_restored(pages: Pages, lab: Lab) -> None:
+    lab.answer(("Yes.",))
+    assert clean(pages.visit("tidy", lab.server, **lab.user))["where"] == "/"
+
+
+def test_markdown_is_shown_with_colours_tables_and_formulas(pages: Pages, lab: Lab) -> None:
+    lab.answer((MARKUP,))
+    html = clean(pages.visit("markup", lab.server, text="Show me", **lab.user))["html"]
+    for part in (
+        "<h1>A heading</h1>",
+        "<td>one</td>",
+        "<em>words</em>",
+        'class="hljs-',
+        "<math",
+        "<p>of two</p>",
+    ):
+        assert part in html
+    assert 'rel="noopener noreferrer nofollow"' in html
+
+
+def test_while_the_server_is_away_nothing_is_lost(pages: Pages, lab: Lab) -> None:
+    lab.answer(("Some", WaitFor("more"), " more"), ("Second",))
+    with CutProxy(int(lab.server.url.rpartition(":")[2])) as proxy:
+        visit = pages.begin("away", lab.server, proxy=f"http://127.0.0.1:{proxy.port}", **lab.user)
+        visit.wait_for("connected")
+        proxy.cut()
+        visit.go_on()
+        visit.wait_for("away")
+        lab.provider.open_gate("more")
+        proxy.mend()
+        visit.go_on()
+        report = clean(visit.report())
+    assert report["text"] == "Some more"
+    assert (report["draft"], report["left"]) == ("Not sent yet", "")
+
+
+@pytest.mark.parametrize("part", range(4))
+def test_whatever_a_model_writes_runs_nothing(pages: Pages, lab: Lab, part: int) -> None:
+    texts = PAYLOADS[part::4]
+    lab.answer(("\n\n".join([*texts, "The last one"]),))
+    report = clean(pages.visit("payloads", lab.server, **lab.user))
+    assert report["handlers"] == []
+    assert not {"script", "iframe", "svg", "img", "object", "style", "form", "input"} & set(
+        report["elements"]
+    )

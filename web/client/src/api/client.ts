@@ -1,0 +1,101 @@
+/** Asking the server: every request carries a token that counts, and failures are exceptions with a sentence. */
+import { type AnyVariables, Client, type CombinedError, type TypedDocumentNode, fetchExchange } from '@urql/core';
+
+import { LOGIN, LOGOUT, REFRESH, REGISTER } from './operations';
+import { SignedOut, TokenKeeper } from './tokens';
+
+export const BASE: string = import.meta.env.VITE_API_BASE_URL ?? location.origin;
+
+/** The server cannot be reached, or is not able to answer for now. */
+export class Unreachable extends Error {}
+
+/** The server refuses, and says why. */
+export class Refused extends Error {}
+
+const UNAUTHENTICATED = 'UNAUTHENTICATED';
+const FOR_NOW = new Set(['UNAVAILABLE', 'DATABASE_UNAVAILABLE', 'SHUTTING_DOWN']);
+
+const urql = new Client({
+  url: new URL('/graphql', BASE).href,
+  exchanges: [fetchExchange],
+  preferGetMethod: false,
+  requestPolicy: 'network-only',
+});
+
+let onSignedOut: () => void = () => undefined;
+
+export const tokens = new TokenKeeper(
+  async (refreshToken) => {
+    const { refresh } = await perform(REFRESH, { input: { refreshToken } }, null);
+    return refresh.__typename === 'RefreshSuccess' ? refresh.tokens : null;
+  },
+  () => onSignedOut(),
+);
+
+/** Have `listener` told when nobody is signed in any more, in this tab or another. */
+export function whenSignedOut(listener: () => void): void {
+  onSignedOut = listener;
+}
+
+export async function signIn(username: string, password: string): Promise<void> {
+  const { login } = await perform(LOGIN, { input: { username, password } }, null);
+  if (login.__typename !== 'LoginSuccess') throw new Refused(login.message);
+  tokens.keep(login.tokens);
+}
+
+export async function register(username: string, password: string): Promise<void> {
+  const { register: made } = await perform(REGISTER, { input: { username, password } }, null);
+  if (made.__typename !== 'RegisterSuccess') throw new Refused(made.message);
+}
+
+/** Sign out here and, if the server can be reached, on every device. */
+export async function signOut(): Promise<void> {
+  try {
+    await ask(LOGOUT, {});
+  } catch (error) {
+    if (!(error instanceof Unreachable || error instanceof SignedOut)) throw error;
+  } finally {
+    tokens.drop();
+  }
+}
+
+/** The data of an operation. Rejects with `SignedOut`, `Unreachable` or `Refused`. */
+export async function ask<Data, Variables extends AnyVariables>(
+  document: TypedDocumentNode<Data, Variables>,
+  variables: Variables,
+): Promise<Data> {
+  const token = await tokens.access();
+  try {
+    return await perform(document, variables, token);
+  } catch (error) {
+    if (!(error instanceof SignedOut)) throw error;
+    // Revoked, or this machine's clock is wrong: one new token, one more try.
+    return perform(document, variables, await tokens.renew(token));
+  }
+}
+
+async function perform<Data, Variables extends AnyVariables>(
+  document: TypedDocumentNode<Data, Variables>,
+  variables: Variables,
+  token: string | null,
+): Promise<Data> {
+  const headers: Record<string, string> = token === null ? {} : { Authorization: `Bearer ${token}` };
+  const isMutation = document.definitions.some(
+    (definition) => 'operation' in definition && definition.operation === 'mutation',
+  );
+  const context = { fetchOptions: { headers } };
+  const { data, error } = await (isMutation
+    ? urql.mutation(document, variables, context)
+    : urql.query(document, variables, context)
+  ).toPromise();
+  if (error !== undefined) throw failure(error);
+  return data as Data;
+}
+
+function failure(error: CombinedError): Error {
+  const [first] = error.graphQLErrors;
+  if (first === undefined) return new Unreachable(error.message);
+  const code = first.extensions.code;
+  if (code === UNAUTHENTICATED) return new SignedOut(first.message);
+  return typeof code === 'string' && FOR_NOW.has(code) ? new Unreachable(first.message) : new Refused(first.message);
+}

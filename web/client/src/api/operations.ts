@@ -1,0 +1,206 @@
+/** Every operation that this client sends; their types are generated from the schema. */
+import { graphql } from './gql';
+
+export const VIEWER = graphql(`
+  query Viewer {
+    viewer {
+      user { id username fullName roles }
+      permissions
+    }
+  }
+`);
+
+export const LOGIN = graphql(`
+  mutation Login($input: LoginInput!) {
+    login(input: $input) {
+      __typename
+      ... on LoginSuccess { tokens { accessToken refreshToken expiresIn } }
+      ... on Error { message }
+    }
+  }
+`);
+
+export const REGISTER = graphql(`
+  mutation Register($input: RegisterInput!) {
+    register(input: $input) {
+      __typename
+      ... on Error { message }
+    }
+  }
+`);
+
+export const REFRESH = graphql(`
+  mutation Refresh($input: RefreshInput!) {
+    refresh(input: $input) {
+      __typename
+      ... on RefreshSuccess { tokens { accessToken refreshToken expiresIn } }
+    }
+  }
+`);
+
+export const LOGOUT = graphql(`
+  mutation Logout { logout { __typename } }
+`);
+
+export const MODELS = graphql(`
+  query Models { models { id name } }
+`);
+
+export const THREAD_PARTS = graphql(`
+  fragment ThreadParts on Thread {
+    id
+    title
+    summary
+    model
+    messageCount
+    isDeleted
+    updatedAt
+    activeRun { id status }
+  }
+`);
+
+export const THREADS = graphql(`
+  query Threads($first: Int!, $after: Cursor) {
+    threads(first: $first, after: $after) {
+      nodes { ...ThreadParts }
+      pageInfo { hasNextPage endCursor }
+      changesCursor
+    }
+  }
+`);
+
+export const THREADS_CHANGED = graphql(`
+  subscription ThreadsChanged($after: Cursor) {
+    threadsChanged(after: $after) {
+      __typename
+      ... on Event { cursor }
+      ... on ThreadUpdated { thread { ...ThreadParts } }
+      ... on ThreadRemoved { threadId }
+    }
+  }
+`);
+
+export const CREATE_THREAD = graphql(`
+  mutation CreateThread($input: CreateThreadInput!) {
+    createThread(input: $input) {
+      __typename
+      ... on CreateThreadSuccess { thread { ...ThreadParts } }
+      ... on Error { message }
+    }
+  }
+`);
+
+export const RENAME_THREAD = graphql(`
+  mutation RenameThread($input: UpdateThreadInput!) {
+    updateThread(input: $input) {
+      __typename
+      ... on UpdateThreadSuccess { thread { ...ThreadParts } }
+      ... on Error { message }
+    }
+  }
+`);
+
+export const DELETE_THREAD = graphql(`
+  mutation DeleteThread($input: DeleteThreadInput!) {
+    deleteThread(input: $input) {
+      __typename
+      ... on Error { message }
+    }
+  }
+`);
+
+export const RESTORE_THREAD = graphql(`
+  mutation RestoreThread($input: RestoreThreadInput!) {
+    restoreThread(input: $input) {
+      __typename
+      ... on RestoreThreadSuccess { thread { ...ThreadParts } }
+      ... on Error { message }
+    }
+  }
+`);
+
+export const RUN_PARTS = graphql(`
+  fragment RunParts on Run {
+    id
+    status
+    model
+    cursor
+    error { code message }
+  }
+`);
+
+export const MESSAGE_PARTS = graphql(`
+  fragment MessageParts on Message {
+    id
+    sender
+    status
+    text
+    error
+    createdAt
+    attachments { id filename contentType sizeBytes downloadUrl }
+    parent { id }
+    run { ...RunParts }
+  }
+`);
+
+export const CONVERSATION = graphql(`
+  query Conversation($id: UUID!, $last: Int!, $before: Cursor) {
+    thread(id: $id) {
+      ...ThreadParts
+      messages(last: $last, before: $before) {
+        nodes { ...MessageParts }
+        pageInfo { hasPreviousPage startCursor }
+      }
+    }
+  }
+`);
+
+export const SEND = graphql(`
+  mutation Send($input: SendMessageInput!) {
+    sendMessage(input: $input) {
+      __typename
+      ... on SendMessageSuccess {
+        userMessage { ...MessageParts }
+        run { ...RunParts }
+      }
+      ... on Error { message }
+    }
+  }
+`);
+
+export const RUN_EVENTS = graphql(`
+  subscription RunEvents($id: UUID!, $after: Cursor) {
+    runEvents(runId: $id, after: $after) {
+      __typename
+      ... on Event { cursor }
+      ... on RunSnapshot { text runStatus: status }
+      ... on RunStatusChanged { runStatus: status }
+      ... on RunDelta { text }
+      ... on RunEnded {
+        runStatus: status
+        error { code message }
+        assistantMessage { ...MessageParts }
+      }
+      ... on CursorExpired { snapshot { cursor text runStatus: status } }
+    }
+  }
+`);
+
+export const CANCEL = graphql(`
+  mutation Cancel($input: CancelRunInput!) {
+    cancelRun(input: $input) {
+      __typename
+      ... on Error { message }
+    }
+  }
+`);
+
+export const REGENERATE = graphql(`
+  mutation Regenerate($input: RegenerateInput!) {
+    regenerate(input: $input) {
+      __typename
+      ... on RegenerateSuccess { run { ...RunParts } }
+      ... on Error { message }
+    }
+  }
+`);

@@ -1,0 +1,23 @@
+import { createRouter, createWebHistory } from 'vue-router';
+
+import { tokens } from './api/client';
+import ChatView from './views/ChatView.vue';
+import SignInView from './views/SignInView.vue';
+
+/** The server gives the page at each of these addresses: see `api/web_client.py`. */
+export const router = createRouter({
+  history: createWebHistory(),
+  routes: [
+    { path: '/', name: 'new', component: ChatView },
+    { path: '/t/:threadId', name: 'thread', component: ChatView, props: true },
+    { path: '/sign-in', name: 'sign-in', component: SignInView },
+    { path: '/:rest(.*)*', redirect: '/' },
+  ],
+});
+
+router.beforeEach((to) => {
+  const isSignedIn = tokens.get() !== null;
+  if (!isSignedIn && to.name !== 'sign-in') return { name: 'sign-in', query: to.path === '/' ? {} : { next: to.fullPath } };
+  if (isSignedIn && to.name === 'sign-in') return { name: 'new' };
+  return true;
+});

@@ -1,0 +1,48 @@
+import { defineStore } from 'pinia';
+import { ref } from 'vue';
+
+import { Unreachable } from '../api/client';
+import { SignedOut } from '../api/tokens';
+import { i18n } from '../locales';
+
+export interface Notice {
+  id: number;
+  text: string;
+  isError: boolean;
+  action?: { label: string; run: () => void };
+}
+
+const SHOWN_MS = 8000;
+
+/** Short messages at the edge of the page. */
+export const useNotices = defineStore('notices', () => {
+  const notices = ref<Notice[]>([]);
+  let next = 1;
+
+  function dismiss(id: number): void {
+    notices.value = notices.value.filter((notice) => notice.id !== id);
+  }
+
+  function show(text: string, options: { isError?: boolean; action?: Notice['action'] } = {}): void {
+    const { isError = false, action } = options;
+    const id = next++;
+    notices.value = [...notices.value, { id, text, isError, ...(action === undefined ? {} : { action }) }];
+    setTimeout(() => dismiss(id), SHOWN_MS);
+  }
+
+  /** Whether the work was done; what went wrong is shown. */
+  async function telling(work: Promise<unknown>): Promise<boolean> {
+    try {
+      await work;
+      return true;
+    } catch (error) {
+      // The page for signing in says the first by itself.
+      if (error instanceof SignedOut) return false;
+      if (!(error instanceof Error)) throw error;
+      show(error instanceof Unreachable ? i18n.global.t('unreachable') : error.message, { isError: true });
+      return false;
+    }
+  }
+
+  return { notices, dismiss, show, telling };
+});

@@ -1,0 +1,37 @@
+import { defineStore } from 'pinia';
+import { computed, ref } from 'vue';
+
+import * as client from '../api/client';
+import type { ViewerQuery } from '../api/gql/graphql';
+import { VIEWER } from '../api/operations';
+
+type Viewer = NonNullable<ViewerQuery['viewer']>;
+
+/** Who is signed in. */
+export const useSession = defineStore('session', () => {
+  const viewer = ref<Viewer | null>(null);
+  const isSignedIn = ref(client.tokens.get() !== null);
+  const name = computed(() => viewer.value?.user.fullName || viewer.value?.user.username || '');
+
+  async function load(): Promise<void> {
+    viewer.value = (await client.ask(VIEWER, {})).viewer ?? null;
+  }
+
+  async function signIn(username: string, password: string): Promise<void> {
+    await client.signIn(username, password);
+    isSignedIn.value = true;
+  }
+
+  async function createFirst(username: string, password: string): Promise<void> {
+    await client.register(username, password);
+    await signIn(username, password);
+  }
+
+  /** Forget who was signed in; the stores of threads follow. */
+  function forget(): void {
+    isSignedIn.value = false;
+    viewer.value = null;
+  }
+
+  return { viewer, name, isSignedIn, load, signIn, createFirst, signOut: client.signOut, forget };
+});

@@ -1,0 +1,54 @@
+/** Blocks of code: colours, once the library for it is there, and a button that copies. */
+
+export interface Labels {
+  copy: string;
+  copied: string;
+}
+
+/** Longer ones stay plain: colouring them would hold the page. */
+const LONGEST_COLOURED = 50_000;
+
+export function addCopyButtons(element: HTMLElement, labels: Labels): void {
+  for (const block of element.querySelectorAll<HTMLElement>('pre:not([data-ready])')) {
+    block.dataset['ready'] = 'true';
+    const code = block.querySelector('code');
+    if (code === null) continue;
+    block.tabIndex = 0;
+    const bar = document.createElement('div');
+    bar.className = 'code-bar';
+    const language = document.createElement('span');
+    language.textContent = block.dataset['language'] ?? '';
+    const button = document.createElement('button');
+    button.type = 'button';
+    button.textContent = labels.copy;
+    button.addEventListener('click', () => void copy(code.textContent ?? '', button, labels));
+    bar.append(language, button);
+    block.prepend(bar);
+  }
+}
+
+async function copy(text: string, button: HTMLButtonElement, labels: Labels): Promise<void> {
+  try {
+    await navigator.clipboard.writeText(text);
+  } catch {
+    return; // not allowed here: the text can still be selected
+  }
+  button.textContent = labels.copied;
+  setTimeout(() => {
+    button.textContent = labels.copy;
+  }, 2000);
+}
+
+export async function colour(element: HTMLElement): Promise<void> {
+  const blocks = element.querySelectorAll<HTMLElement>('pre[data-language] > code:not(.hljs)');
+  const wanted = [...blocks].filter((code) => code.parentElement?.dataset['language'] !== '');
+  if (wanted.length === 0) return;
+  const { default: highlight } = await import('highlight.js/lib/common');
+  for (const code of wanted) {
+    const language = code.parentElement?.dataset['language'] ?? '';
+    const text = code.textContent ?? '';
+    if (highlight.getLanguage(language) === undefined || text.length > LONGEST_COLOURED) continue;
+    code.innerHTML = highlight.highlight(text, { language, ignoreIllegals: true }).value;
+    code.classList.add('hljs');
+  }
+}
