@@ -127,6 +127,44 @@ const SCENARIOS = {
     await shot(page, 'phone-list');
   },
 
+  async search(page, report, { word, ...user }) {
+    await signIn(page, user);
+    await page.keyboard.press('Control+k');
+    await page.keyboard.type(word);
+    const hits = page.locator('.hits');
+    await hits.locator('mark').first().waitFor();
+    await shot(page, 'hits');
+    report.marked = await hits.locator('mark').allInnerTexts();
+    await hits.getByRole('link').first().click();
+    await page.locator('.message.target').waitFor();
+    report.target = await page.locator('.message.target').innerText();
+    const pane = page.getByRole('region', { name: 'Conversation' });
+    await page.waitForFunction(() => {
+      const { top, bottom } = document.querySelector('.message.target').getBoundingClientRect();
+      return top >= 0 && bottom <= innerHeight;
+    });
+    await shot(page, 'found');
+    const read = async (direction, text) => {
+      while ((await pane.getByText(text, { exact: true }).count()) === 0) {
+        await pane.evaluate((element, to) => element.scrollTo(0, to < 0 ? 0 : element.scrollHeight), direction);
+        await page.waitForTimeout(50);
+      }
+    };
+    await read(-1, 'Question 0');
+    await read(1, 'Question 44');
+    await page.reload();
+    await page.locator('.message.target').waitFor();
+    await page.getByRole('button', { name: 'To the newest message' }).click();
+    await pane.getByText('Answer 44', { exact: true }).waitFor();
+    await page.getByRole('button', { name: 'Regular expression' }).click();
+    await page.getByRole('searchbox').fill(`${word.slice(0, 5)}\\w+`);
+    await hits.locator('mark', { hasText: word }).first().waitFor();
+    await page.getByRole('searchbox').fill('(');
+    report.problem = await hits.locator('.problem').innerText();
+    await page.keyboard.press('Escape');
+    await list(page).getByRole('link', { name: 'A long one' }).waitFor();
+  },
+
   async away(page, report, user) {
     await signIn(page, user);
     await send(page, 'Tell me');

@@ -14,6 +14,8 @@ from tests.e2e.payloads import PAYLOADS
 from tests.provider.client import Namespace, ProviderProcess
 from tests.provider.script import Step, WaitFor, json_body, text_stream
 from tests.proxy import CutProxy
+from tests.runs.following import poll
+from tests.search.searching import PATIENCE_SECONDS, titles
 from tests.servers import PASSWORD, ServerProcess
 
 MARKUP = """# A heading
@@ -126,6 +128,21 @@ def test_markdown_is_shown_with_colours_tables_and_formulas(pages: Pages, lab: L
     ):
         assert part in html
     assert 'rel="noopener noreferrer nofollow"' in html
+
+
+def test_what_was_said_is_found_and_shown_where_it_was_said(pages: Pages, lab: Lab) -> None:
+    word = unique("hippo").replace("-", "")
+    lab.answer(*[(f"Answer {number}",) for number in range(45)])
+    with lab.server.admin() as client:
+        thread_id = client.new_thread(title="A long one")["id"]
+        for number in range(45):
+            text = f"Of a {word}" if number == 10 else f"Question {number}"
+            assert client.send_message(thread_id, text, model=lab.model).status_code == 201
+        poll(lambda: titles(client, word, "TEXT") == ["A long one"], "it is not indexed", PATIENCE_SECONDS)
+    report = clean(pages.visit("search", lab.server, word=word, **lab.user))
+    assert report["marked"] == [word]
+    assert report["target"] == f"Of a {word}"
+    assert "(" in report["problem"]
 
 
 def test_while_the_server_is_away_nothing_is_lost(pages: Pages, lab: Lab) -> None:

@@ -1,15 +1,21 @@
-import { createRouter, createWebHistory } from 'vue-router';
+import { type RouteLocation, createRouter, createWebHistory } from 'vue-router';
 
 import { tokens } from './api/client';
 import ChatView from './views/ChatView.vue';
 import SignInView from './views/SignInView.vue';
+
+/** Where a search has found something, its address says so: `?at=` a cursor, `&message=` an id. */
+function searched({ params, query }: RouteLocation): Record<string, unknown> {
+  const [at, target] = [query['at'], query['message']].map((value) => (typeof value === 'string' ? value : null));
+  return { threadId: params['threadId'], at, target };
+}
 
 /** The server gives the page at each of these addresses: see `api/web_client.py`. */
 export const router = createRouter({
   history: createWebHistory(),
   routes: [
     { path: '/', name: 'new', component: ChatView },
-    { path: '/t/:threadId', name: 'thread', component: ChatView, props: true },
+    { path: '/t/:threadId', name: 'thread', component: ChatView, props: searched },
     { path: '/sign-in', name: 'sign-in', component: SignInView },
     { path: '/:rest(.*)*', redirect: '/' },
   ],

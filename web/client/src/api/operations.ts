@@ -143,14 +143,42 @@ export const MESSAGE_PARTS = graphql(`
   }
 `);
 
+/** Messages come newest first: those before are behind `after`. */
 export const CONVERSATION = graphql(`
-  query Conversation($id: UUID!, $last: Int!, $before: Cursor) {
+  query Conversation($id: UUID!, $first: Int!, $after: Cursor) {
     thread(id: $id) {
       ...ThreadParts
+      messages(first: $first, after: $after) {
+        nodes { ...MessageParts }
+        pageInfo { hasNextPage startCursor endCursor }
+      }
+    }
+  }
+`);
+
+export const NEWER_MESSAGES = graphql(`
+  query NewerMessages($id: UUID!, $last: Int!, $before: Cursor!) {
+    thread(id: $id) {
       messages(last: $last, before: $before) {
         nodes { ...MessageParts }
         pageInfo { hasPreviousPage startCursor }
       }
+    }
+  }
+`);
+
+export const SEARCH = graphql(`
+  query Search($query: String!, $mode: SearchMode!, $filter: SearchFilterInput, $first: Int!) {
+    search(query: $query, mode: $mode, filter: $filter, first: $first) {
+      edges {
+        node { id title }
+        matches {
+          message { id }
+          snippet { text highlights { start end } }
+          cursor
+        }
+      }
+      isPartial
     }
   }
 `);

@@ -49,5 +49,13 @@ export default {
   again: 'Answer again',
   copyText: 'Copy the text',
   toNewest: 'To the newest message',
+  search: 'Search',
+  searchIn: 'Search in all chats',
+  regex: 'Regular expression',
+  anyModel: 'Any model',
+  nothing: 'Nothing was found.',
+  partial: 'There may be more: time was up, or meaning could not be searched for.',
+  searching: 'Searching…',
+  clear: 'Clear the search',
   skip: 'Skip to the message box',
 };

@@ -4,7 +4,7 @@ import { type ShallowRef, computed, ref, shallowRef } from 'vue';
 import { Refused, ask } from '../api/client';
 import { type Stop, follow } from '../api/follow';
 import type { MessagePartsFragment, RunEventsSubscription, RunPartsFragment, RunStatus } from '../api/gql/graphql';
-import { CANCEL, CONVERSATION, REGENERATE, RUN_EVENTS, SEND } from '../api/operations';
+import { CANCEL, CONVERSATION, NEWER_MESSAGES, REGENERATE, RUN_EVENTS, SEND } from '../api/operations';
 
 export type Message = MessagePartsFragment;
 type RunEvent = RunEventsSubscription['runEvents'];
@@ -26,23 +26,29 @@ export class Conversation {
   readonly messages = shallowRef<Message[]>([]);
   readonly live = shallowRef<LiveAnswer[]>([]);
   readonly hasMore = ref(false);
+  /** Whether what was said last is not here: the thread was opened at a message of before. */
+  readonly hasNewer = ref(false);
   readonly isLoaded = ref(false);
   readonly isMissing = ref(false);
   readonly isBusy = computed(() => this.live.value.length > 0);
-  private start: string | null = null;
+  /** Cursors of the oldest and of the newest message that is here. */
+  private oldest: string | null = null;
+  private newest: string | null = null;
   private loading: Promise<void> | null = null;
   private readonly stops = new Map<string, Stop>();
 
   constructor(readonly threadId: string) {}
 
-  /** Load what was said last, and follow what is being answered. */
-  async open(): Promise<void> {
-    const { thread } = await ask(CONVERSATION, { id: this.threadId, last: PAGE });
+  /** Load what was said last, or up to the message at this cursor; and follow what is being answered. */
+  async open(cursor: string | null = null): Promise<void> {
+    const { thread } = await ask(CONVERSATION, { id: this.threadId, first: PAGE, after: cursor });
     this.isLoaded.value = true;
     this.isMissing.value = thread == null;
     if (thread == null) return;
-    this.takePage(thread.messages);
-    for (const message of this.messages.value) this.followIfAtWork(message);
+    this.messages.value = [];
+    this.hasNewer.value = cursor !== null;
+    this.newest = thread.messages.pageInfo.startCursor ?? null;
+    this.takeOlder(thread.messages);
   }
 
   close(): void {
@@ -51,17 +57,25 @@ export class Conversation {
     this.live.value = [];
   }
 
-  /** Load what was said before, once. */
-  async loadMore(): Promise<void> {
-    if (!this.hasMore.value) return;
-    this.loading ??= ask(CONVERSATION, { id: this.threadId, last: PAGE, before: this.start })
-      .then(({ thread }) => {
-        if (thread != null) this.takePage(thread.messages);
-      })
-      .finally(() => {
-        this.loading = null;
-      });
-    await this.loading;
+  /** Load what was said before. */
+  loadMore(): Promise<void> {
+    return this.once(async () => {
+      if (!this.hasMore.value) return;
+      const { thread } = await ask(CONVERSATION, { id: this.threadId, first: PAGE, after: this.oldest });
+      if (thread != null) this.takeOlder(thread.messages);
+    });
+  }
+
+  /** Load what was said next. */
+  loadNewer(): Promise<void> {
+    return this.once(async () => {
+      if (!this.hasNewer.value || this.newest === null) return;
+      const { thread } = await ask(NEWER_MESSAGES, { id: this.threadId, last: PAGE, before: this.newest });
+      if (thread == null) return;
+      this.add(thread.messages.nodes, 'newer');
+      this.hasNewer.value = thread.messages.pageInfo.hasPreviousPage;
+      this.newest = thread.messages.pageInfo.startCursor ?? this.newest;
+    });
   }
 
   /** Send a message; `key` makes that repeatable. */
@@ -69,6 +83,7 @@ export class Conversation {
     const input = { threadId: this.threadId, text, model, idempotencyKey: key };
     const { sendMessage: sent } = await ask(SEND, { input });
     if (sent.__typename !== 'SendMessageSuccess') throw new Refused(sent.message);
+    if (this.hasNewer.value) return this.open();
     this.put(sent.userMessage);
     if (sent.run != null) this.followRun(sent.run, sent.userMessage.id);
   }
@@ -84,14 +99,29 @@ export class Conversation {
     this.followRun(made.run, messageId);
   }
 
-  private takePage(page: {
+  /** Do this unless something is being loaded already, which is waited for then. */
+  private once(work: () => Promise<void>): Promise<void> {
+    this.loading ??= work().finally(() => {
+      this.loading = null;
+    });
+    return this.loading;
+  }
+
+  private takeOlder(page: {
     nodes: Message[];
-    pageInfo: { hasPreviousPage: boolean; startCursor?: string | null };
+    pageInfo: { hasNextPage: boolean; endCursor?: string | null };
   }): void {
+    this.add(page.nodes, 'older');
+    this.hasMore.value = page.pageInfo.hasNextPage;
+    this.oldest = page.pageInfo.endCursor ?? this.oldest;
+  }
+
+  /** Add messages, which come newest first. */
+  private add(nodes: Message[], side: 'older' | 'newer'): void {
     const known = new Set(this.messages.value.map(({ id }) => id));
-    this.messages.value = [...page.nodes.filter(({ id }) => !known.has(id)), ...this.messages.value];
-    this.hasMore.value = page.pageInfo.hasPreviousPage;
-    this.start = page.pageInfo.startCursor ?? this.start;
+    const added = nodes.filter(({ id }) => !known.has(id)).reverse();
+    this.messages.value = side === 'older' ? [...added, ...this.messages.value] : [...this.messages.value, ...added];
+    for (const message of added) this.followIfAtWork(message);
   }
 
   private put(message: Message): void {
@@ -125,7 +155,7 @@ export class Conversation {
         this.take(event, answer, writing);
         return { cursor: event.cursor, isOver: event.__typename === 'RunEnded' };
       },
-      (message) => this.end(answer, { code: 'REFUSED', message }),
+      (message) => this.finish(answer, { code: 'REFUSED', message }),
     );
     this.stops.set(run.id, stop);
   }
@@ -149,11 +179,11 @@ export class Conversation {
         break;
       case 'RunEnded':
         if (event.assistantMessage != null) this.put(event.assistantMessage);
-        this.end(answer, event.error ?? null);
+        this.finish(answer, event.error ?? null);
     }
   }
 
-  private end(answer: LiveAnswer, error: { code: string; message: string } | null): void {
+  private finish(answer: LiveAnswer, error: { code: string; message: string } | null): void {
     this.stops.delete(answer.runId);
     this.live.value = this.live.value.filter((each) => each !== answer);
     const question = this.messages.value.find(({ id }) => id === answer.questionId);
