@@ -91,6 +91,7 @@ class Database:
     async def ping(self) -> None:
         """Raise `DatabaseUnavailable` unless a query is answered, by a database that takes writes."""
         if await self.read(_is_read_only):
+            self._reader_engine.dispose()  # its connections lead to a server that is the one no more, perhaps
             raise DatabaseUnavailable
 
     def close(self) -> None:
@@ -152,12 +153,9 @@ async def _named(awaitable: Awaitable[Result]) -> Result:
 
 
 def _is_read_only(session: Session) -> bool:
-    """Whether this is a PostgreSQL that takes no writes, such as a standby; its connection is given up."""
+    """Whether this is a PostgreSQL that takes no writes, such as a standby."""
     connection = session.connection()
     if connection.dialect.name != "postgresql":
         connection.scalar(text("SELECT 1"))
         return False
-    if still_writes(connection):
-        return False
-    connection.invalidate()
-    return True
+    return not still_writes(connection)

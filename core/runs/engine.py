@@ -25,7 +25,7 @@ from core.runs import ending, store
 from core.runs.events import INTERNAL_ERROR, SERVER_STOPPED, Cursor, Event, EventKind, RunEnd
 from core.runs.log import EventLog, Fenced, Reader
 from core.runs.upkeep import Upkeep
-from core.runs.writer import INTERNAL_SENTENCE, STOPPED_SENTENCE, AnswerWriter, Stop, Tools
+from core.runs.writer import INTERNAL_SENTENCE, STOPPED_SENTENCE, AnswerWriter, Stop, Tools, patiently
 from core.settings import Settings
 
 ASK_AGAIN_SECONDS = 1.0
@@ -291,7 +291,7 @@ class RunEngine:
     async def _end_elsewhere(self, run: Run) -> RunEnd:
         """How a run ended that another process gave up for dead; what waits behind it goes on here."""
         self._waiting_threads.append(run.thread_id)
-        found = await self._db.read(lambda session: store.get(session, run.id))
+        found = await patiently(lambda: self._db.read(lambda session: store.get(session, run.id)))
         if found.status.is_final:
             return RunEnd.of(found)
         return RunEnd(RunStatus.FAILED, SERVER_STOPPED, STOPPED_SENTENCE)

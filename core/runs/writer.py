@@ -108,13 +108,13 @@ class AnswerWriter:
     async def _stream(self) -> None:
         tools, run = self._tools, self.run
         self._append([Event(EventKind.RUNNING)])
-        request = await _patiently(lambda: load_request(tools.db, tools.files, run, self._secret_text))
+        request = await patiently(lambda: load_request(tools.db, tools.files, run, self._secret_text))
         self._secret_text = None
         async with tools.provider.stream_chat(request) as stream:
             while chunks := await stream.next():
                 for chunk in chunks:
                     if chunk.attachments:
-                        await _patiently(functools.partial(self._files.keep, chunk))
+                        await patiently(functools.partial(self._files.keep, chunk))
                 await self._take(chunks)
 
     async def _take(self, chunks: list[Chunk]) -> None:
@@ -124,7 +124,7 @@ class AnswerWriter:
         if self._answer.awaits_secret and not self._asked_for_secret:
             # Before anybody sees the question: an answer to it may come before this run has ended.
             run = self.run
-            await _patiently(
+            await patiently(
                 lambda: self._tools.db.write(lambda session: store.expect_secret(session, run.id, run.epoch))
             )
             self._asked_for_secret = True
@@ -160,7 +160,7 @@ class AnswerWriter:
         )
 
 
-async def _patiently(work: Callable[[], Awaitable[Result]]) -> Result:
+async def patiently(work: Callable[[], Awaitable[Result]]) -> Result:
     """The result of `work`, tried again for as long as the database is away."""
     while True:
         try:

@@ -81,6 +81,10 @@ const SCENARIOS = {
     await tell('reloaded');
     for (const each of [page, other]) await answered(each, 'Some more');
     report.texts = await Promise.all([page, other].map((each) => answers(each).locator('.prose').innerText()));
+    await send(other, 'And then?');
+    await page.getByText('And then?', { exact: true }).waitFor();
+    for (const each of [page, other]) await answered(each, 'Nothing');
+    report.order = await page.locator('.message').evaluateAll((all) => all.map((each) => each.querySelector('p').innerText));
   },
 
   async stop(page, report, user) {
@@ -97,6 +101,7 @@ const SCENARIOS = {
   async tidy(page, report, user) {
     await signIn(page, user);
     await send(page, 'First');
+    await page.keyboard.press('Enter');
     await answered(page, 'Yes.');
     await menu(page, 'First', 'Rename');
     await page.getByRole('textbox', { name: 'Rename' }).fill('Renamed');

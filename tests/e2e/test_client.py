@@ -96,13 +96,15 @@ def test_a_wrong_password_is_told(
 
 
 def test_an_answer_goes_on_in_every_tab_and_after_a_reload(pages: Pages, lab: Lab) -> None:
-    lab.answer(("Some", WaitFor("more"), " more"))
+    lab.answer(("Some", WaitFor("more"), " more"), ("Nothing",))
     visit = pages.begin("comeBack", lab.server, **lab.user)
     visit.wait_for("reloaded")
     lab.provider.open_gate("more")
     visit.go_on()
-    assert clean(visit.report())["texts"] == ["Some more"] * 2
-    assert len(lab.provider.requests(lab.model)) == 1
+    report = clean(visit.report())
+    assert report["texts"] == ["Some more"] * 2
+    assert report["order"] == ["Tell me", "Some more", "And then?", "Nothing"]
+    assert len(lab.provider.requests(lab.model)) == 2
 
 
 def test_an_answer_is_stopped_and_asked_for_again(pages: Pages, lab: Lab) -> None:
@@ -113,6 +115,7 @@ def test_an_answer_is_stopped_and_asked_for_again(pages: Pages, lab: Lab) -> Non
 def test_chats_are_renamed_deleted_and_restored(pages: Pages, lab: Lab) -> None:
     lab.answer(("Yes.",))
     assert clean(pages.visit("tidy", lab.server, **lab.user))["where"] == "/"
+    assert len(lab.provider.requests(lab.model)) == 1
 
 
 def test_markdown_is_shown_with_colours_tables_and_formulas(pages: Pages, lab: Lab) -> None:

@@ -13,7 +13,7 @@ export class Unreachable extends Error {}
 export class Refused extends Error {}
 
 const UNAUTHENTICATED = 'UNAUTHENTICATED';
-const FOR_NOW = new Set(['UNAVAILABLE', 'DATABASE_UNAVAILABLE', 'SHUTTING_DOWN']);
+const FOR_NOW = new Set(['UNAVAILABLE', 'DATABASE_UNAVAILABLE', 'SHUTTING_DOWN', 'RUN_ELSEWHERE']);
 
 const urql = new Client({
   url: new URL('/graphql', BASE).href,

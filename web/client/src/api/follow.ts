@@ -10,11 +10,26 @@ const SHORTEST_WAIT_MS = 250;
 const LONGEST_WAIT_MS = 10_000;
 const SILENCE_MS = 12_000;
 
-/** Whether the server is heard. False only once a connection was lost, or cannot be made. */
+/** Whether the server is heard. False only once it has not been for a moment: a restart is not worth a word. */
 export const isConnected = ref(true);
 
+const WORTH_A_WORD_MS = 1_500;
+let absence: ReturnType<typeof setTimeout> | undefined;
+
+/** Note that the server is not heard. */
+export function lost(): void {
+  absence ??= setTimeout(() => {
+    isConnected.value = false;
+  }, WORTH_A_WORD_MS);
+}
+
+function found(): void {
+  clearTimeout(absence);
+  absence = undefined;
+  isConnected.value = true;
+}
+
 let token = '';
-let socket: WebSocket | null = null;
 let silence: ReturnType<typeof setTimeout> | undefined;
 
 const client = createClient({
@@ -28,15 +43,10 @@ const client = createClient({
     return { Authorization: `Bearer ${token}` };
   },
   on: {
-    opened: (opened) => {
-      socket = opened as WebSocket;
-    },
-    connected: () => {
-      isConnected.value = true;
-    },
+    connected: found,
     ping: (received) => {
       // A network that is gone without a word is noticed by the answer that does not come.
-      if (!received) silence = setTimeout(() => socket?.close(4408, 'Silence'), SILENCE_MS / 2);
+      if (!received) silence = setTimeout(() => client.terminate(), SILENCE_MS / 2);
     },
     pong: (received) => {
       if (received) clearTimeout(silence);
@@ -44,11 +54,16 @@ const client = createClient({
     closed: (event) => {
       clearTimeout(silence);
       const code = (event as CloseEvent).code;
-      if (code !== 1000) isConnected.value = false;
+      if (code !== 1000) lost();
       if (code === CloseCode.Forbidden) void tokens.renew(token).catch(() => undefined);
     },
   },
 });
+
+/** Close the connection: who signs in next has one of their own. */
+export function hangUp(): void {
+  client.terminate();
+}
 
 /** What ends a following. */
 export type Stop = () => void;
@@ -65,66 +80,81 @@ export function follow<Data, Variables extends AnyVariables & { after?: string |
 ): Stop {
   const query = stringifyDocument(document);
   let after = variables.after ?? null;
+  let attempt = 0;
   let isStopped = false;
   let wait = SHORTEST_WAIT_MS;
   let timer: ReturnType<typeof setTimeout> | undefined;
-  let unsubscribe: () => void = () => undefined;
+  let leave: () => void = () => undefined;
 
-  const again = (): void => {
-    if (isStopped) return;
-    timer = setTimeout(begin, wait * (0.5 + Math.random()));
-    wait = Math.min(wait * 2, LONGEST_WAIT_MS);
-  };
   const stop = (): void => {
     isStopped = true;
     clearTimeout(timer);
-    unsubscribe();
+    removeEventListener('online', atOnce);
+    leave();
+  };
+  const again = (): void => {
+    clearTimeout(timer);
+    timer = setTimeout(begin, wait * (0.5 + Math.random()));
+    wait = Math.min(wait * 2, LONGEST_WAIT_MS);
+  };
+  const refuse = (message: string): void => {
+    stop();
+    refused(message);
   };
   const begin = (): void => {
     clearTimeout(timer);
-    unsubscribe = client.subscribe<Data>(
+    leave();
+    attempt += 1;
+    const own = attempt;
+    // An attempt that was left may still say something, such as that it is over.
+    const isCurrent = (): boolean => !isStopped && own === attempt;
+    leave = client.subscribe<Data>(
       { query, variables: { ...variables, after } },
       {
         next: ({ data, errors }) => {
-          const code = errors?.[0]?.extensions?.code;
-          if (errors?.[0] !== undefined && code !== 'SHUTTING_DOWN') {
-            stop();
-            refused(errors[0].message);
+          if (!isCurrent()) return;
+          if (data != null) {
+            wait = SHORTEST_WAIT_MS;
+            const seen = sink(data);
+            after = seen.cursor ?? after;
+            if (seen.isOver) return stop();
           }
-          if (data == null || isStopped) return;
-          wait = SHORTEST_WAIT_MS;
-          const seen = sink(data);
-          after = seen.cursor ?? after;
-          if (seen.isOver) stop();
+          const first = errors?.[0];
+          if (first !== undefined && !isForNow(first.extensions?.code)) refuse(first.message);
         },
         error: (error) => {
+          if (!isCurrent()) return;
           if (error instanceof SignedOut) return stop();
-          const refusal = Array.isArray(error) ? (error[0] as { message: string; extensions?: { code?: string } }) : null;
-          if (refusal !== null && !isForNow(refusal.extensions?.code)) {
-            stop();
-            refused(refusal.message);
-            return;
-          }
-          isConnected.value = false;
+          const first = Array.isArray(error) ? (error[0] as { message: string; extensions?: { code?: string } }) : null;
+          if (first !== null && !isForNow(first.extensions?.code)) return refuse(first.message);
+          lost();
           again();
         },
-        complete: again,
+        complete: () => {
+          if (isCurrent()) again();
+        },
       },
     );
   };
   const atOnce = (): void => {
-    if (isStopped) return removeEventListener('online', atOnce);
-    if (!isConnected.value) {
-      wait = SHORTEST_WAIT_MS;
-      unsubscribe();
-      begin();
-    }
+    if (absence === undefined) return;
+    wait = SHORTEST_WAIT_MS;
+    begin();
   };
   addEventListener('online', atOnce);
   begin();
   return stop;
 }
 
-function isForNow(code: string | undefined): boolean {
-  return code === undefined || ['UNAUTHENTICATED', 'SHUTTING_DOWN', 'UNAVAILABLE', 'DATABASE_UNAVAILABLE'].includes(code);
+const FOR_NOW: ReadonlySet<unknown> = new Set([
+  undefined,
+  'UNAUTHENTICATED',
+  'SHUTTING_DOWN',
+  'RUN_ELSEWHERE',
+  'UNAVAILABLE',
+  'DATABASE_UNAVAILABLE',
+]);
+
+function isForNow(code: unknown): boolean {
+  return FOR_NOW.has(code);
 }

@@ -65,6 +65,8 @@ export class TokenKeeper {
       if (tokens === null) throw new SignedOut();
       if (tokens.accessToken !== stale) return tokens.accessToken;
       const given = await this.refresh(tokens.refreshToken);
+      // Who signed out meanwhile, here or in another tab, stays so.
+      if (this.get()?.refreshToken !== tokens.refreshToken) throw new SignedOut();
       if (given === null) {
         this.drop();
         throw new SignedOut();

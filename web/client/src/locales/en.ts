@@ -57,5 +57,7 @@ export default {
   partial: 'There may be more: time was up, or meaning could not be searched for.',
   searching: 'Searching…',
   clear: 'Clear the search',
+  ready: 'The answer is there.',
+  found: '{count} chats found.',
   skip: 'Skip to the message box',
 };

@@ -5,6 +5,7 @@ import { Refused, ask } from '../api/client';
 import { type Stop, follow } from '../api/follow';
 import type { MessagePartsFragment, RunEventsSubscription, RunPartsFragment, RunStatus } from '../api/gql/graphql';
 import { CANCEL, CONVERSATION, NEWER_MESSAGES, REGENERATE, RUN_EVENTS, SEND } from '../api/operations';
+import { patiently } from '../api/patience';
 
 export type Message = MessagePartsFragment;
 type RunEvent = RunEventsSubscription['runEvents'];
@@ -31,20 +32,34 @@ export class Conversation {
   readonly isLoaded = ref(false);
   readonly isMissing = ref(false);
   readonly isBusy = computed(() => this.live.value.length > 0);
-  /** Cursors of the oldest and of the newest message that is here. */
+  readonly title = ref('');
+  /** Cursors of the oldest and of the newest message that was loaded. */
   private oldest: string | null = null;
   private newest: string | null = null;
   private loading: Promise<void> | null = null;
+  /** Counts what is shown anew: a page that was asked for before is not taken. */
+  private generation = 0;
+  private isStale = false;
+  private isClosed = false;
   private readonly stops = new Map<string, Stop>();
 
   constructor(readonly threadId: string) {}
 
   /** Load what was said last, or up to the message at this cursor; and follow what is being answered. */
   async open(cursor: string | null = null): Promise<void> {
-    const { thread } = await ask(CONVERSATION, { id: this.threadId, first: PAGE, after: cursor });
+    this.generation += 1;
+    const own = this.generation;
+    this.loading = null;
+    const page = await patiently(
+      () => ask(CONVERSATION, { id: this.threadId, first: PAGE, after: cursor }),
+      () => own === this.generation,
+    );
+    if (page === undefined) return;
+    const { thread } = page;
     this.isLoaded.value = true;
     this.isMissing.value = thread == null;
     if (thread == null) return;
+    this.title.value = thread.title ?? '';
     this.messages.value = [];
     this.hasNewer.value = cursor !== null;
     this.newest = thread.messages.pageInfo.startCursor ?? null;
@@ -52,6 +67,8 @@ export class Conversation {
   }
 
   close(): void {
+    this.isClosed = true;
+    this.generation += 1;
     for (const stop of this.stops.values()) stop();
     this.stops.clear();
     this.live.value = [];
@@ -60,21 +77,29 @@ export class Conversation {
   /** Load what was said before. */
   loadMore(): Promise<void> {
     return this.once(async () => {
+      const own = this.generation;
       if (!this.hasMore.value) return;
       const { thread } = await ask(CONVERSATION, { id: this.threadId, first: PAGE, after: this.oldest });
-      if (thread != null) this.takeOlder(thread.messages);
+      if (thread != null && own === this.generation) this.takeOlder(thread.messages);
     });
   }
 
   /** Load what was said next. */
   loadNewer(): Promise<void> {
     return this.once(async () => {
-      if (!this.hasNewer.value || this.newest === null) return;
-      const { thread } = await ask(NEWER_MESSAGES, { id: this.threadId, last: PAGE, before: this.newest });
-      if (thread == null) return;
-      this.add(thread.messages.nodes, 'newer');
-      this.hasNewer.value = thread.messages.pageInfo.hasPreviousPage;
-      this.newest = thread.messages.pageInfo.startCursor ?? this.newest;
+      if (this.hasNewer.value) this.hasNewer.value = await this.takeNewer();
+    });
+  }
+
+  /** Something was said, perhaps in another tab or on another device: learn what. */
+  async catchUp(): Promise<void> {
+    this.isStale = true;
+    await this.loading?.catch(() => undefined);
+    await this.once(async () => {
+      while (this.isStale && this.isLoaded.value && !this.hasNewer.value) {
+        this.isStale = false;
+        while (await this.takeNewer());
+      }
     });
   }
 
@@ -116,11 +141,26 @@ export class Conversation {
     this.oldest = page.pageInfo.endCursor ?? this.oldest;
   }
 
-  /** Add messages, which come newest first. */
+  /** Load a page of what is newer than what was loaded; whether there is more. */
+  private async takeNewer(): Promise<boolean> {
+    const own = this.generation;
+    if (this.newest === null) {
+      await this.open();
+      return false;
+    }
+    const { thread } = await ask(NEWER_MESSAGES, { id: this.threadId, last: PAGE, before: this.newest });
+    if (thread == null || own !== this.generation) return false;
+    this.add(thread.messages.nodes, 'newer');
+    this.newest = thread.messages.pageInfo.startCursor ?? this.newest;
+    return thread.messages.pageInfo.hasPreviousPage;
+  }
+
+  /** Add messages, which come newest first; those that are here already take their places among them. */
   private add(nodes: Message[], side: 'older' | 'newer'): void {
-    const known = new Set(this.messages.value.map(({ id }) => id));
-    const added = nodes.filter(({ id }) => !known.has(id)).reverse();
-    this.messages.value = side === 'older' ? [...added, ...this.messages.value] : [...this.messages.value, ...added];
+    const ids = new Set(nodes.map(({ id }) => id));
+    const added = [...nodes].reverse();
+    const others = this.messages.value.filter(({ id }) => !ids.has(id));
+    this.messages.value = side === 'older' ? [...added, ...others] : [...others, ...added];
     for (const message of added) this.followIfAtWork(message);
   }
 
@@ -138,7 +178,7 @@ export class Conversation {
   }
 
   private followRun(run: RunPartsFragment, questionId: string): void {
-    if (this.stops.has(run.id)) return;
+    if (this.isClosed || this.stops.has(run.id)) return;
     const answer: LiveAnswer = {
       runId: run.id,
       questionId,

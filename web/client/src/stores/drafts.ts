@@ -13,10 +13,15 @@ export const useDrafts = defineStore('drafts', () => {
     else localStorage.setItem(PREFIX + place, text);
   }
 
+  function move(from: string, to: string): void {
+    keep(to, get(from));
+    keep(from, '');
+  }
+
   /** Leave none to who signs in next. */
   function forget(): void {
     for (const key of Object.keys(localStorage)) if (key.startsWith(PREFIX)) localStorage.removeItem(key);
   }
 
-  return { get, keep, forget };
+  return { get, keep, move, forget };
 });

@@ -25,6 +25,7 @@ export const useNotices = defineStore('notices', () => {
 
   function show(text: string, options: { isError?: boolean; action?: Notice['action'] } = {}): void {
     const { isError = false, action } = options;
+    if (notices.value.some((notice) => notice.text === text)) return;
     const id = next++;
     notices.value = [...notices.value, { id, text, isError, ...(action === undefined ? {} : { action }) }];
     setTimeout(() => dismiss(id), SHOWN_MS);
@@ -44,5 +45,10 @@ export const useNotices = defineStore('notices', () => {
     }
   }
 
-  return { notices, dismiss, show, telling };
+  /** Leave none to who signs in next. */
+  function clear(): void {
+    notices.value = [];
+  }
+
+  return { notices, dismiss, show, telling, clear };
 });

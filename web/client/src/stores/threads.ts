@@ -12,6 +12,7 @@ import {
   THREADS,
   THREADS_CHANGED,
 } from '../api/operations';
+import { patiently } from '../api/patience';
 
 export type Thread = ThreadPartsFragment;
 
@@ -28,17 +29,25 @@ export const useThreads = defineStore('threads', () => {
   let end: string | null = null;
   let loading: Promise<void> | null = null;
   let stop: Stop | null = null;
+  let isOpen = false;
+  /** Counts who signs in: what was asked for somebody else is not taken. */
+  let generation = 0;
 
-  /** Load the first page, and follow all changes from there on. */
+  /** Load the first page, as soon as the server can be reached, and follow all changes from there on. */
   async function open(): Promise<void> {
-    if (stop !== null) return;
-    stop = () => undefined;
-    const { threads } = await ask(THREADS, { first: PAGE });
-    take(threads);
+    if (isOpen) return;
+    isOpen = true;
+    const own = generation;
+    const page = await patiently(
+      () => ask(THREADS, { first: PAGE }),
+      () => own === generation,
+    );
+    if (page === undefined) return;
+    take(page.threads);
     isLoaded.value = true;
     stop = follow(
       THREADS_CHANGED,
-      { after: threads.changesCursor },
+      { after: page.threads.changesCursor },
       ({ threadsChanged: event }) => {
         if (event.__typename === 'ThreadUpdated') byId.set(event.thread.id, event.thread);
         if (event.__typename === 'ThreadRemoved') byId.delete(event.threadId);
@@ -50,6 +59,8 @@ export const useThreads = defineStore('threads', () => {
 
   /** Forget everything: somebody else may sign in. */
   function close(): void {
+    generation += 1;
+    isOpen = false;
     stop?.();
     stop = null;
     byId.clear();
@@ -60,8 +71,11 @@ export const useThreads = defineStore('threads', () => {
   /** Load the next page, once. */
   async function loadMore(): Promise<void> {
     if (!hasMore.value) return;
+    const own = generation;
     loading ??= ask(THREADS, { first: PAGE, after: end })
-      .then(({ threads }) => take(threads))
+      .then(({ threads }) => {
+        if (own === generation) take(threads);
+      })
       .finally(() => {
         loading = null;
       });

@@ -22,7 +22,8 @@ export function addCopyButtons(element: HTMLElement, labels: Labels): void {
     button.type = 'button';
     button.textContent = labels.copy;
     button.addEventListener('click', () => void copy(code.textContent ?? '', button, labels));
-    bar.append(language, button);
+    bar.append(language);
+    if ('clipboard' in navigator) bar.append(button); // pages that come by plain HTTP from elsewhere have none
     block.prepend(bar);
   }
 }
