@@ -16,11 +16,15 @@ from core.settings import check_database_url
 # What PostgreSQL itself sees to, for each connection: it notices within half a minute that this machine is
 # gone, and not after two hours; a process that stops in mid-transaction keeps its locks for so long at most.
 IDLE_IN_TRANSACTION_SECONDS = 10
-_KEEPALIVE = """
-    SELECT set_config('tcp_keepalives_idle', '10', false), set_config('tcp_keepalives_interval', '5', false),
-           set_config('tcp_keepalives_count', '3', false), set_config('tcp_user_timeout', '20000', false),
-           set_config('idle_in_transaction_session_timeout', '{}s', false)
-"""
+# If it stops while it sends many rows at once, PostgreSQL does not take it for idle, but for at work.
+WRITING_SECONDS = 30
+_SINCE_TRANSACTION_TIMEOUT = 170_000
+_KEEPALIVE = {
+    "tcp_keepalives_idle": "10s",
+    "tcp_keepalives_interval": "5s",
+    "tcp_keepalives_count": "3",
+    "tcp_user_timeout": "20s",
+}
 
 # Of PostgreSQL: `read_only_sql_transaction`.
 _READ_ONLY = "25006"
@@ -56,14 +60,15 @@ def writer_engine(url: URL, *, pool_size: int = 1, is_patient: bool = False) -> 
     """
     if url.get_backend_name() == "sqlite":
         return _sqlite_engine(url, pool_size=1, begin="BEGIN IMMEDIATE")
-    return _postgresql_engine(url, pool_size, is_patient=is_patient)
+    limits = (0, 0) if is_patient else (IDLE_IN_TRANSACTION_SECONDS, WRITING_SECONDS)
+    return _postgresql_engine(url, pool_size, *limits)
 
 
 def reader_engine(url: URL, *, pool_size: int, is_patient: bool = False) -> Engine:
     """An engine for reads; on SQLite it refuses writes."""
     if url.get_backend_name() == "sqlite":
         return _sqlite_engine(url, pool_size=pool_size, begin="BEGIN", query_only=True)
-    return _postgresql_engine(url, pool_size, is_patient=is_patient)
+    return _postgresql_engine(url, pool_size, 0 if is_patient else IDLE_IN_TRANSACTION_SECONDS, 0)
 
 
 def still_writes(connection: Connection) -> bool:
@@ -71,7 +76,8 @@ def still_writes(connection: Connection) -> bool:
     return bool(connection.scalar(text("SHOW transaction_read_only")) == "off")
 
 
-def _postgresql_engine(url: URL, pool_size: int, *, is_patient: bool) -> Engine:
+def _postgresql_engine(url: URL, pool_size: int, idle_seconds: float, whole_seconds: float) -> Engine:
+    """Transactions may do nothing, and last, for so many seconds; 0 is for ever."""
     engine = create_engine(
         url,
         pool_size=pool_size,
@@ -84,8 +90,13 @@ def _postgresql_engine(url: URL, pool_size: int, *, is_patient: bool) -> Engine:
     )
 
     @event.listens_for(engine, "connect")
-    def _set_up(connection: DBAPIConnection, _entry: ConnectionPoolEntry) -> None:
-        connection.cursor().execute(_KEEPALIVE.format(0 if is_patient else IDLE_IN_TRANSACTION_SECONDS))
+    def _set_up(connection: Any, _entry: ConnectionPoolEntry) -> None:
+        limits = {"idle_in_transaction_session_timeout": f"{idle_seconds}s"}
+        if connection.info.server_version >= _SINCE_TRANSACTION_TIMEOUT:
+            limits["transaction_timeout"] = f"{whole_seconds}s"
+        cursor = connection.cursor()
+        for setting in (_KEEPALIVE | limits).items():
+            cursor.execute("SELECT set_config(%s, %s, false)", setting)
         connection.commit()
 
     @event.listens_for(engine, "handle_error")

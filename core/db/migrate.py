@@ -85,7 +85,7 @@ def _told() -> Iterator[None]:
 
 @contextmanager
 def _locked(url: str) -> Iterator[Connection]:
-    engine = writer_engine(database_url(url))
+    engine = writer_engine(database_url(url), is_patient=True)
     try:
         # On SQLite the transaction itself begins with the write lock.
         with engine.begin() as connection:

@@ -10,6 +10,7 @@ from sqlalchemy import (
     ARRAY,
     Connection,
     Integer,
+    Text,
     Update,
     Uuid,
     bindparam,
@@ -80,6 +81,16 @@ _SAVE_ALL: Final = (
     .where(RunRow.id == _GIVEN.c.run_id)
     .returning(RunRow.id)
 )
+_PARTS: Final = (
+    func.unnest(
+        bindparam("of_runs", type_=ARRAY(Uuid)),
+        bindparam("seqs", type_=ARRAY(Integer)),
+        bindparam("texts", type_=ARRAY(Text)),
+    )
+    .table_valued(column("run_id", Uuid), column("seq", Integer), column("text", Text))
+    .render_derived("given")
+)
+_ADD_PARTS: Final = insert(RunPartRow).from_select(["run_id", "seq", "text"], select(_PARTS))
 _EPOCHS: Final = select(RunRow.id, RunRow.epoch).where(
     RunRow.id.in_(bindparam("runs", expanding=True)), RunRow.finished_at.is_(None)
 )
@@ -89,13 +100,17 @@ def checkpoint(session: Session, progress: Sequence[Progress]) -> set[UUID]:
     """Save new text and renew the leases; the runs that are no longer this writer's."""
     connection = session.connection()
     ours = _save(connection, progress)
-    parts = [
-        {"run_id": item.run_id, "seq": item.pieces, "text": item.text}
-        for item in progress
-        if item.text and item.run_id in ours
-    ]
-    if parts:
-        connection.execute(insert(RunPartRow), parts)
+    parts = [item for item in progress if item.text and item.run_id in ours]
+    if parts and connection.dialect.name == "postgresql":
+        columns: dict[str, Any] = {
+            "of_runs": [item.run_id for item in parts],
+            "seqs": [item.pieces for item in parts],
+            "texts": [item.text for item in parts],
+        }
+        connection.execute(_ADD_PARTS, columns)
+    elif parts:
+        rows = [{"run_id": item.run_id, "seq": item.pieces, "text": item.text} for item in parts]
+        connection.execute(insert(RunPartRow), rows)
     return {item.run_id for item in progress} - ours
 
 

@@ -4,6 +4,7 @@ import asyncio
 import threading
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
+from typing import Any
 
 import psycopg
 import pytest
@@ -71,6 +72,30 @@ async def test_a_process_that_stops_in_mid_transaction_keeps_others_waiting_for_
         with pytest.raises(DatabaseUnavailable):
             await work
         await stopped.write(change)
+
+
+async def test_a_process_that_stops_while_it_sends_rows_does_so_too(
+    url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(engines, "WRITING_SECONDS", 1)
+    has_changed, goes_on = threading.Event(), threading.Event()
+
+    def stop_in_a_pipeline(session: Session) -> None:
+        driver: psycopg.Connection[Any] = session.connection().connection.driver_connection  # type: ignore[assignment]
+        with driver.pipeline():  # as `executemany` does
+            driver.execute("UPDATE lines SET line = 'half'")
+            driver.pgconn.send_flush_request()
+            driver.pgconn.flush()
+            has_changed.set()
+            assert goes_on.wait(PATIENCE)
+
+    async with opened(url) as stopped, opened(url) as other:
+        work = asyncio.create_task(stopped.write(stop_in_a_pipeline))
+        await asyncio.to_thread(has_changed.wait, PATIENCE)
+        await asyncio.wait_for(other.write(change), PATIENCE)
+        goes_on.set()
+        with pytest.raises((DatabaseUnavailable, psycopg.Error)):
+            await work
 
 
 async def test_a_database_that_takes_no_writes_is_not_available(url: str) -> None:
