@@ -1,10 +1,11 @@
 """What pages for browsers have in common: who gets them, and the headers of their files."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from starlette.datastructures import Headers
-from starlette.responses import Response
+from starlette.requests import Request
+from starlette.responses import FileResponse, HTMLResponse, Response
 from starlette.routing import Match, Route
 from starlette.staticfiles import StaticFiles
 from starlette.types import Scope
@@ -18,6 +19,18 @@ def security_headers(policy: str) -> dict[str, str]:
         "Referrer-Policy": "no-referrer",
         "X-Content-Type-Options": "nosniff",
     }
+
+
+def page(index: Path, headers: Mapping[str, str], not_built: str) -> Callable[[Request], Response]:
+    """An endpoint that gives the page `index`, or says in HTML that it was not built."""
+    page_headers = {**headers, "Cache-Control": "no-cache", "Vary": "Accept"}
+
+    def endpoint(_request: Request) -> Response:  # in a thread: it looks at the disk
+        if index.is_file():
+            return FileResponse(index, headers=page_headers)
+        return HTMLResponse(not_built, headers=page_headers)
+
+    return endpoint
 
 
 class BrowserRoute(Route):

@@ -3,15 +3,12 @@
 `make playground` builds both into `static/playground/`; without them, the page says so.
 """
 
-from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 from starlette.middleware.gzip import GZipMiddleware
-from starlette.requests import Request
-from starlette.responses import FileResponse, HTMLResponse, Response
 from starlette.routing import BaseRoute, Mount
 
-from api.browsers import BrowserRoute, HashedFiles, security_headers
+from api.browsers import BrowserRoute, HashedFiles, page, security_headers
 
 BUILT = Path(__file__).parent / "static" / "playground"
 
@@ -22,7 +19,6 @@ POLICY = (
     "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 )
 SECURITY_HEADERS = security_headers(POLICY)
-PAGE_HEADERS = {**SECURITY_HEADERS, "Cache-Control": "no-cache", "Vary": "Accept"}
 
 NOT_BUILT = """\
 <!doctype html>
@@ -49,16 +45,6 @@ schema.</p>
 def playground_routes(path: str = "/graphql", built: Path = BUILT) -> list[BaseRoute]:
     """The page at `path` for whoever accepts HTML, and its files below; to stand before the API's routes."""
     return [
-        BrowserRoute(path, _page(built)),
+        BrowserRoute(path, page(built / "index.html", SECURITY_HEADERS, NOT_BUILT)),
         Mount(f"{path}/static", GZipMiddleware(HashedFiles(built / "assets", SECURITY_HEADERS))),
     ]
-
-
-def _page(built: Path) -> Callable[[Request], Awaitable[Response]]:
-    async def page(_request: Request) -> Response:
-        index = built / "index.html"
-        if index.is_file():
-            return FileResponse(index, headers=PAGE_HEADERS)
-        return HTMLResponse(NOT_BUILT, headers=PAGE_HEADERS)
-
-    return page

@@ -3,16 +3,13 @@
 `make client` builds both into `static/client/`; without them, the page says so.
 """
 
-from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Final
 
 from starlette.middleware.gzip import GZipMiddleware
-from starlette.requests import Request
-from starlette.responses import FileResponse, HTMLResponse, Response
 from starlette.routing import BaseRoute, Mount
 
-from api.browsers import BrowserRoute, HashedFiles, security_headers
+from api.browsers import BrowserRoute, HashedFiles, page, security_headers
 
 BUILT = Path(__file__).parent / "static" / "client"
 
@@ -23,7 +20,6 @@ SECURITY_HEADERS = security_headers(
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob:; font-src 'self'; "
     "connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 )
-PAGE_HEADERS = {**SECURITY_HEADERS, "Cache-Control": "no-cache", "Vary": "Accept"}
 
 NOT_BUILT = """\
 <!doctype html>
@@ -41,18 +37,8 @@ then load this page again.</p>
 
 def client_routes(built: Path = BUILT) -> list[BaseRoute]:
     """The page at each of its addresses for whoever accepts HTML, and its files."""
-    page = _page(built)
+    client = page(built / "index.html", SECURITY_HEADERS, NOT_BUILT)
     return [
-        *(BrowserRoute(address, page) for address in ADDRESSES),
+        *(BrowserRoute(address, client) for address in ADDRESSES),
         Mount("/client/assets", GZipMiddleware(HashedFiles(built / "assets", SECURITY_HEADERS))),
     ]
-
-
-def _page(built: Path) -> Callable[[Request], Awaitable[Response]]:
-    async def page(_request: Request) -> Response:
-        index = built / "index.html"
-        if index.is_file():
-            return FileResponse(index, headers=PAGE_HEADERS)
-        return HTMLResponse(NOT_BUILT, headers=PAGE_HEADERS)
-
-    return page

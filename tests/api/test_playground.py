@@ -5,24 +5,18 @@ from pathlib import Path
 
 import httpx
 import pytest
-from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import JSONResponse
 from starlette.routing import Route
 
 from api.playground import playground_routes
-
-BROWSER = "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8"
-SCRIPT = "export const answer = 42;\n" * 100
+from tests.api.pages import BROWSER, SCRIPT, build, client_of
 
 
 @pytest.fixture
 def built(tmp_path: Path) -> Path:
     """What `make playground` makes, in small."""
-    (tmp_path / "assets").mkdir()
-    (tmp_path / "index.html").write_text("<title>The playground</title>", encoding="utf-8")
-    (tmp_path / "assets" / "index-a1b2c3.js").write_text(SCRIPT, encoding="utf-8")
-    return tmp_path
+    return build(tmp_path, "The playground")
 
 
 @pytest.fixture
@@ -32,9 +26,9 @@ async def client(built: Path) -> AsyncIterator[httpx.AsyncClient]:
     async def api(request: Request) -> JSONResponse:
         return JSONResponse({"api": request.method})
 
-    routes = [*playground_routes("/graphql", built), Route("/graphql", api, methods=["GET", "POST"])]
-    transport = httpx.ASGITransport(Starlette(routes=routes))
-    async with httpx.AsyncClient(transport=transport, base_url="http://chat.example") as client:
+    async with client_of(
+        [*playground_routes("/graphql", built), Route("/graphql", api, methods=["GET", "POST"])]
+    ) as client:
         yield client
 
 

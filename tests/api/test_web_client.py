@@ -6,13 +6,12 @@ from pathlib import Path
 
 import httpx
 import pytest
-from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import JSONResponse
 from starlette.routing import Route
 
 from api.web_client import ADDRESSES, client_routes
-from tests.api.test_playground import BROWSER, SCRIPT
+from tests.api.pages import BROWSER, SCRIPT, build, client_of
 
 ROUTER = Path(__file__).parents[2] / "web" / "client" / "src" / "router.ts"
 
@@ -20,10 +19,7 @@ ROUTER = Path(__file__).parents[2] / "web" / "client" / "src" / "router.ts"
 @pytest.fixture
 def built(tmp_path: Path) -> Path:
     """What `make client` makes, in small."""
-    (tmp_path / "assets").mkdir()
-    (tmp_path / "index.html").write_text("<title>The client</title>", encoding="utf-8")
-    (tmp_path / "assets" / "index-a1b2c3.js").write_text(SCRIPT, encoding="utf-8")
-    return tmp_path
+    return build(tmp_path, "The client")
 
 
 @pytest.fixture
@@ -33,9 +29,7 @@ async def client(built: Path) -> AsyncIterator[httpx.AsyncClient]:
     async def api(_request: Request) -> JSONResponse:
         return JSONResponse({"api": "here"})
 
-    routes = [*client_routes(built), Route("/{path:path}", api)]
-    transport = httpx.ASGITransport(Starlette(routes=routes))
-    async with httpx.AsyncClient(transport=transport, base_url="http://chat.example") as client:
+    async with client_of([*client_routes(built), Route("/{path:path}", api)]) as client:
         yield client
 
 
@@ -81,6 +75,5 @@ async def test_files_are_kept_for_ever_and_come_compressed(client: httpx.AsyncCl
 
 
 async def test_without_a_build_the_page_says_how_to_make_one(tmp_path: Path) -> None:
-    transport = httpx.ASGITransport(Starlette(routes=client_routes(tmp_path)))
-    async with httpx.AsyncClient(transport=transport, base_url="http://chat.example") as client:
+    async with client_of(client_routes(tmp_path)) as client:
         assert "make client" in (await client.get("/", headers={"Accept": BROWSER})).text

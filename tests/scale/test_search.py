@@ -127,6 +127,17 @@ def test_a_worker_indexes_for_servers_that_do_not(tmp_path: Path, provider: Prov
     assert Counter(text for text in embeddings.texts if text in words) == Counter(words)
 
 
+@contextmanager
+def idle_server(directory: Path, provider: ProviderProcess) -> Iterator[tuple[Engines, ServerProcess]]:
+    """A server that leaves the index to workers."""
+    settings = {"CHAT_SEARCH_INDEXING": "false"}
+    with (
+        search_engines(directory) as (shared, _),
+        new_server(shared, directory / "one", f"{provider.base_url}/v1", **settings) as server,
+    ):
+        yield shared, server
+
+
 def lose_vectors(engines: Engines) -> None:
     """Delete what Chroma keeps, past every process."""
     with psycopg.connect(engines.settings["CHAT_DATABASE_URL"]) as connection:
@@ -139,12 +150,7 @@ def lose_vectors(engines: Engines) -> None:
 def test_a_server_that_does_not_index_leaves_lost_vectors_to_a_worker(
     tmp_path: Path, provider: ProviderProcess
 ) -> None:
-    settings = {"CHAT_SEARCH_INDEXING": "false"}
-    with (
-        search_engines(tmp_path) as (shared, _),
-        new_server(shared, tmp_path / "one", f"{provider.base_url}/v1", **settings) as server,
-        server.admin() as client,
-    ):
+    with idle_server(tmp_path, provider) as (shared, server), server.admin() as client:
         client.new_thread(title="dog")
         with worker(server):
             poll(lambda: not status(client)["pending"], "nothing waits", PATIENCE_SECONDS)
@@ -158,12 +164,7 @@ def test_a_server_that_does_not_index_leaves_lost_vectors_to_a_worker(
 def test_reindexing_says_that_nobody_indexes_and_ends_once_a_worker_does(
     tmp_path: Path, provider: ProviderProcess
 ) -> None:
-    settings = {"CHAT_SEARCH_INDEXING": "false"}
-    with (
-        search_engines(tmp_path) as (shared, _),
-        new_server(shared, tmp_path / "one", f"{provider.base_url}/v1", **settings) as server,
-        server.admin() as client,
-    ):
+    with idle_server(tmp_path, provider) as (_, server), server.admin() as client:
         client.new_thread(title="dog")
         with subprocess.Popen(
             [sys.executable, "-m", "api", "reindex"],

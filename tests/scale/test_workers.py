@@ -5,6 +5,7 @@ import signal
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 
 import httpx
@@ -24,14 +25,20 @@ from tests.valkey import valkey
 WORKERS = 2
 
 
+@contextmanager
+def new_workers(shared: Engines, directory: Path, provider: ProviderProcess) -> Iterator[ServerProcess]:
+    """A server of several processes, all of which serve."""
+    arguments = ["--workers", str(WORKERS)]
+    with ServerProcess(directory, f"{provider.base_url}/v1", shared.settings, arguments) as server:
+        poll(lambda: len(workers(server)) == WORKERS, "not all processes serve")
+        yield server
+
+
 @pytest.fixture(scope="module")
 def server(
     engines: Engines, provider: ProviderProcess, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[ServerProcess]:
-    directory = tmp_path_factory.mktemp("workers")
-    arguments = ["--workers", str(WORKERS)]
-    with ServerProcess(directory, f"{provider.base_url}/v1", engines.settings, arguments) as server:
-        poll(lambda: len(workers(server)) == WORKERS, "not all processes serve")
+    with new_workers(engines, tmp_path_factory.mktemp("workers"), provider) as server:
         yield server
 
 
@@ -152,22 +159,19 @@ def test_a_process_that_dies_while_an_engine_is_away_costs_the_others_nothing(
     provider.script(model, text_stream("Some", WaitFor(model), " more"))
     with postgresql() as database_url, valkey() as broker:
         shared = engines_in(tmp_path, database_url, broker.url)
-        arguments, provider_url = ["--workers", str(WORKERS)], f"{provider.base_url}/v1"
-        with ServerProcess(tmp_path, provider_url, shared.settings, arguments) as server:
-            poll(lambda: len(workers(server)) == WORKERS, "not all processes serve")
-            with server.admin() as client:
-                held = start_on_all(server, client, model)
-                provider.wait_until_held(model, len(held))
-                broker.kill()
-                victim, survivor = workers(server)
-                os.kill(victim, signal.SIGKILL)
-                poll(lambda: failed_starts(server) >= MOST_FAILED, "it is tried again and again", 60)
-                assert is_alive(survivor)
-                provider.open_gate(model)
-                broker.start()
-                poll(lambda: len(workers(server)) == WORKERS, "it is replaced", 60)
-                with fresh(client) as other:
-                    assert "completed" in [ended(other, run_id)["status"] for run_id in held.values()]
+        with new_workers(shared, tmp_path, provider) as server, server.admin() as client:
+            held = start_on_all(server, client, model)
+            provider.wait_until_held(model, len(held))
+            broker.kill()
+            victim, survivor = workers(server)
+            os.kill(victim, signal.SIGKILL)
+            poll(lambda: failed_starts(server) >= MOST_FAILED, "it is tried again and again", 60)
+            assert is_alive(survivor)
+            provider.open_gate(model)
+            broker.start()
+            poll(lambda: len(workers(server)) == WORKERS, "it is replaced", 60)
+            with fresh(client) as other:
+                assert "completed" in [ended(other, run_id)["status"] for run_id in held.values()]
 
 
 def failed_starts(server: ServerProcess) -> int:
@@ -178,9 +182,7 @@ def test_who_is_told_to_end_while_processes_are_replaced_ends_with_its_answers(
     engines: Engines, provider: ProviderProcess, model: str, tmp_path: Path
 ) -> None:
     provider.script(model, text_stream("Some", WaitFor(model), " more"))
-    arguments, provider_url = ["--workers", str(WORKERS)], f"{provider.base_url}/v1"
-    with ServerProcess(tmp_path, provider_url, engines.settings, arguments) as server:
-        poll(lambda: len(workers(server)) == WORKERS, "not all processes serve")
+    with new_workers(engines, tmp_path, provider) as server:
         with server.admin() as client:
             thread_ids = start_on_all(server, client, model)
         provider.wait_until_held(model, len(thread_ids))
@@ -194,7 +196,7 @@ def test_who_is_told_to_end_while_processes_are_replaced_ends_with_its_answers(
         provider.open_gate(model)
         assert server.wait() == 0
         assert "restart given up: the new process does not serve" not in events_of(server)
-    with ServerProcess(tmp_path, provider_url, engines.settings) as again, again.admin() as client:
+    with new_workers(engines, tmp_path, provider) as again, again.admin() as client:
         texts = {client.messages(thread_id)[0]["text"] for thread_id in thread_ids}
     assert texts == {"Some more"}
 
@@ -203,9 +205,7 @@ def test_a_process_that_dies_while_another_is_replaced_is_known_to_the_end(
     engines: Engines, provider: ProviderProcess, model: str, tmp_path: Path
 ) -> None:
     provider.script(model, text_stream("Some", WaitFor(model), " more"))
-    arguments, provider_url = ["--workers", str(WORKERS)], f"{provider.base_url}/v1"
-    with ServerProcess(tmp_path, provider_url, engines.settings, arguments) as server:
-        poll(lambda: len(workers(server)) == WORKERS, "not all processes serve")
+    with new_workers(engines, tmp_path, provider) as server:
         with server.admin() as client:
             start_on_all(server, client, model)
         before = set(workers(server))
