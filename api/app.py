@@ -12,9 +12,9 @@ from api.health import router as health_router
 from api.middleware import BodyLimit, RequestLog
 from api.playground import playground_routes
 from api.services import running_services
-from api.version import __version__
 from api.web_client import client_routes
 from core.settings import Settings
+from core.version import __version__
 from graphql_schema.transports.router import graphql_routes
 from rest_compat.errors import add_error_handlers
 from rest_compat.router import router as rest_router

@@ -14,13 +14,16 @@ from graphql_schema.runs import RunMutation, RunQuery
 from graphql_schema.scalars import SCALARS
 from graphql_schema.search import SearchQuery
 from graphql_schema.sending import SendingMutation
+from graphql_schema.server_status import ServerStatusQuery
 from graphql_schema.subscriptions import Subscription
 from graphql_schema.threads import ThreadMutation, ThreadQuery
 from graphql_schema.users import UserMutation, UserQuery
 
 
 @strawberry.type(description="What can be read.")
-class Query(NodeQuery, UserQuery, ThreadQuery, MessageQuery, RunQuery, ModelQuery, SearchQuery):
+class Query(
+    NodeQuery, UserQuery, ThreadQuery, MessageQuery, RunQuery, ModelQuery, SearchQuery, ServerStatusQuery
+):
     pass
 
 

@@ -72,7 +72,7 @@ class SearchDisabled(Unavailable):
     code = "SEARCH_DISABLED"
 
     def __init__(self) -> None:
-        super().__init__("Search is switched off on this server")
+        super().__init__("Search is switched off (CHAT_SEARCH_ENABLED=false)")
 
 
 class SemanticUnavailable(Unavailable):

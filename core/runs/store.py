@@ -22,7 +22,7 @@ LEASE = timedelta(seconds=15)
 FORSAKEN = timedelta(seconds=5)
 
 
-_STARTED = (RunStatus.RUNNING, RunStatus.STREAMING)
+STARTED = (RunStatus.RUNNING, RunStatus.STREAMING)
 
 _WAITING: Final = (
     select(func.count())
@@ -137,7 +137,7 @@ def orphans(session: Session, process_id: UUID, *, lease_counts: bool) -> Sequen
     wanted = select(RunRow).where(
         RunRow.finished_at.is_(None),
         RunRow.lease_owner != process_id,
-        or_(RunRow.status.in_(_STARTED), RunRow.is_secret),
+        or_(RunRow.status.in_(STARTED), RunRow.is_secret),
     )
     if lease_counts:
         wanted = wanted.where(
@@ -150,7 +150,7 @@ def orphans(session: Session, process_id: UUID, *, lease_counts: bool) -> Sequen
 def started_by(session: Session, process_id: UUID) -> list[tuple[UUID, UUID]]:
     """The runs that this process writes, as far as the database knows, each with its thread."""
     mine = select(RunRow.id, RunRow.thread_id).where(
-        RunRow.lease_owner == process_id, RunRow.finished_at.is_(None), RunRow.status.in_(_STARTED)
+        RunRow.lease_owner == process_id, RunRow.finished_at.is_(None), RunRow.status.in_(STARTED)
     )
     return [(run_id, thread_id) for run_id, thread_id in session.execute(mine)]
 
@@ -185,7 +185,7 @@ def forsaken_threads(session: Session) -> list[UUID]:
     """Threads with queued runs and no started one, for longer than a process takes to go on with them."""
     started = aliased(RunRow)
     is_busy = exists().where(
-        started.thread_id == RunRow.thread_id, started.finished_at.is_(None), started.status.in_(_STARTED)
+        started.thread_id == RunRow.thread_id, started.finished_at.is_(None), started.status.in_(STARTED)
     )
     return list(
         session.scalars(

@@ -21,7 +21,7 @@ PARITY = PAGE.table("REST", "GraphQL")
 
 ONLY_REST = {"GET /health", "GET /health/ready"}
 ONLY_GRAPHQL = {
-    *("node", "nodes", "regenerate", "threadsChanged", "searchStatus"),
+    *("node", "nodes", "regenerate", "threadsChanged", "searchStatus", "serverStatus"),
     *("user", "users", "createUser", "updateUser", "deactivateUser"),
 }
 # Refused before the API sees them.
