@@ -14,7 +14,7 @@ from api.browsers import BrowserRoute, HashedFiles, page, security_headers
 BUILT = Path(__file__).parent / "static" / "client"
 
 # Those of web/client/src/router.ts.
-ADDRESSES: Final = ("/", "/t/{thread_id}", "/sign-in")
+ADDRESSES: Final = ("/", "/t/{thread_id}", "/admin", "/sign-in")
 
 SECURITY_HEADERS = security_headers(
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob:; font-src 'self'; "

@@ -11,7 +11,9 @@ from typing import Any
 import pytest
 from filelock import FileLock
 
+from tests.e2e.lab import Lab, new_lab
 from tests.processes import end_with_parent
+from tests.provider.client import ProviderProcess
 from tests.servers import ServerProcess
 
 HERE = Path(__file__).parent
@@ -123,3 +125,10 @@ def _do_without(reason: str) -> None:
     if os.environ.get("CHAT_TEST_NEEDS_ALL"):
         pytest.fail(reason)
     pytest.skip(reason)
+
+
+@pytest.fixture
+def lab(provider: ProviderProcess, tmp_path: Path) -> Iterator[Lab]:
+    with new_lab(provider, tmp_path) as lab:
+        lab.server.admin().close()
+        yield lab

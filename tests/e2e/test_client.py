@@ -1,77 +1,21 @@
 """The web client in a real browser, against a real server and the scripted provider."""
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from tests.clients import Client
 from tests.conftest import unique
 from tests.e2e.conftest import Pages
+from tests.e2e.lab import MARKUP, Lab, clean, new_lab
 from tests.e2e.payloads import PAYLOADS
-from tests.provider.client import Namespace, ProviderProcess
-from tests.provider.script import Step, WaitFor, json_body, text_stream
+from tests.provider.client import ProviderProcess
+from tests.provider.script import WaitFor
 from tests.proxy import CutProxy
 from tests.runs.following import poll
 from tests.search.searching import PATIENCE_SECONDS, titles
-from tests.servers import PASSWORD, ServerProcess
-
-MARKUP = """# A heading
-
-Some *words*, `code`, [a link](https://example.org) and $a^2 + b^2$.
-
-| Name | Size |
-| --- | --- |
-| one | 1 |
-
-```python
-def answer() -> int:
-    return 42
-```
-
-$$\\int_0^1 x\\,dx$$
-
-1. first
-2. second
-
-   of two
-
-The end"""
-
-
-class Lab:
-    """A server of its own with one model, whose answers are scripted, and one account."""
-
-    def __init__(self, server: ServerProcess, provider: Namespace, model: str) -> None:
-        self.server, self.provider, self.model = server, provider, model
-        self.user = {"username": "admin", "password": PASSWORD}
-
-    def answer(self, *answers: tuple[str | Step, ...]) -> None:
-        """What the model says, one answer after the other."""
-        self.provider.script(self.model, *(text_stream(*steps) for steps in answers))
-
-
-@contextmanager
-def new_lab(provider: ProviderProcess, directory: Path, **settings: str) -> Iterator[Lab]:
-    model = unique("model")
-    with provider.namespace() as own, ServerProcess(directory, f"{own.base_url}/v1", settings) as server:
-        own.set_models(json_body({"data": [{"id": model}]}))
-        yield Lab(server, own, model)
-
-
-@pytest.fixture
-def lab(provider: ProviderProcess, tmp_path: Path) -> Iterator[Lab]:
-    with new_lab(provider, tmp_path) as lab:
-        lab.server.admin().close()
-        yield lab
-
-
-def clean(report: dict[str, Any]) -> dict[str, Any]:
-    """The report of a visit in which nothing was against the policy and nothing went elsewhere."""
-    assert (report["violations"], report["foreign"], report["errors"]) == ([], [], [])
-    return report
+from tests.servers import ServerProcess
 
 
 def test_the_first_account_is_made_and_asks(pages: Pages, provider: ProviderProcess, tmp_path: Path) -> None:

@@ -1,5 +1,8 @@
 import './styles/base.css';
+import './styles/list.css';
+import './styles/conversation.css';
 import './styles/prose.css';
+import './styles/forms.css';
 
 import { createPinia } from 'pinia';
 import { createApp } from 'vue';
@@ -7,5 +10,8 @@ import { createApp } from 'vue';
 import App from './App.vue';
 import { i18n } from './locales';
 import { router } from './router';
+import { usePreferences } from './stores/preferences';
 
-createApp(App).use(createPinia()).use(i18n).use(router).mount('#app');
+const pinia = createPinia();
+usePreferences(pinia);
+createApp(App).use(pinia).use(i18n).use(router).mount('#app');

@@ -16,6 +16,8 @@ export const router = createRouter({
   routes: [
     { path: '/', name: 'new', component: ChatView },
     { path: '/t/:threadId', name: 'thread', component: ChatView, props: searched },
+    // Few ever see it: it comes when it is asked for.
+    { path: '/admin', name: 'admin', component: () => import('./views/AdminView.vue') },
     { path: '/sign-in', name: 'sign-in', component: SignInView },
     { path: '/:rest(.*)*', redirect: '/' },
   ],

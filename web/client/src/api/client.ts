@@ -1,10 +1,11 @@
 /** Asking the server: every request carries a token that counts, and failures are exceptions with a sentence. */
-import { type AnyVariables, Client, type CombinedError, type TypedDocumentNode, fetchExchange } from '@urql/core';
+import { type AnyVariables, Client, type TypedDocumentNode, fetchExchange } from '@urql/core';
 
 import { LOGIN, LOGOUT, REFRESH, REGISTER } from './operations';
 import { SignedOut, TokenKeeper } from './tokens';
 
-export const BASE: string = import.meta.env.VITE_API_BASE_URL ?? location.origin;
+/** Where the API is. Vite's own server passes on what is asked of it: see `vite.config.ts`. */
+export const BASE: string = (import.meta.env.PROD ? import.meta.env.VITE_API_BASE_URL : undefined) ?? location.origin;
 
 /** The server cannot be reached, or is not able to answer for now. */
 export class Unreachable extends Error {}
@@ -60,17 +61,22 @@ export async function signOut(): Promise<void> {
 }
 
 /** The data of an operation. Rejects with `SignedOut`, `Unreachable` or `Refused`. */
-export async function ask<Data, Variables extends AnyVariables>(
+export function ask<Data, Variables extends AnyVariables>(
   document: TypedDocumentNode<Data, Variables>,
   variables: Variables,
 ): Promise<Data> {
+  return withToken((token) => perform(document, variables, token));
+}
+
+/** The result of `work` with an access token; with a new one, if the server takes the first no more. */
+export async function withToken<T>(work: (token: string) => Promise<T>): Promise<T> {
   const token = await tokens.access();
   try {
-    return await perform(document, variables, token);
+    return await work(token);
   } catch (error) {
     if (!(error instanceof SignedOut)) throw error;
     // Revoked, or this machine's clock is wrong: one new token, one more try.
-    return perform(document, variables, await tokens.renew(token));
+    return work(await tokens.renew(token));
   }
 }
 
@@ -88,14 +94,21 @@ async function perform<Data, Variables extends AnyVariables>(
     ? urql.mutation(document, variables, context)
     : urql.query(document, variables, context)
   ).toPromise();
-  if (error !== undefined) throw failure(error);
+  if (error !== undefined) throw failureOf(error.graphQLErrors) ?? new Unreachable(error.message);
   return data as Data;
 }
 
-function failure(error: CombinedError): Error {
-  const [first] = error.graphQLErrors;
-  if (first === undefined) return new Unreachable(error.message);
-  const code = first.extensions.code;
+/** A failure as the server tells it. */
+interface ToldError {
+  message: string;
+  extensions?: { code?: unknown };
+}
+
+/** What the first of these errors means; null if there is none. */
+export function failureOf(errors: readonly ToldError[]): Error | null {
+  const [first] = errors;
+  if (first === undefined) return null;
+  const code = first.extensions?.code;
   if (code === UNAUTHENTICATED) return new SignedOut(first.message);
   return typeof code === 'string' && FOR_NOW.has(code) ? new Unreachable(first.message) : new Refused(first.message);
 }

@@ -119,6 +119,22 @@ export const RESTORE_THREAD = graphql(`
   }
 `);
 
+/** Those that are deleted are among them, and have to be picked out. */
+export const ALL_THREADS = graphql(`
+  query AllThreads($first: Int!, $after: Cursor) {
+    threads(first: $first, after: $after, includeDeleted: true) {
+      nodes { id title isDeleted deletedAt }
+      pageInfo { hasNextPage endCursor }
+    }
+  }
+`);
+
+export const EXPORT_ADDRESS = graphql(`
+  query ExportAddress($id: UUID!, $format: ExportFormat!) {
+    thread(id: $id) { exportUrl(format: $format) }
+  }
+`);
+
 export const RUN_PARTS = graphql(`
   fragment RunParts on Run {
     id
@@ -135,6 +151,7 @@ export const MESSAGE_PARTS = graphql(`
     sender
     status
     text
+    metadata
     error
     createdAt
     attachments { id filename contentType sizeBytes downloadUrl }
@@ -214,6 +231,16 @@ export const RUN_EVENTS = graphql(`
   }
 `);
 
+export const EDIT_MESSAGE = graphql(`
+  mutation EditMessage($input: UpdateMessageInput!) {
+    updateMessage(input: $input) {
+      __typename
+      ... on UpdateMessageSuccess { updatedMessage { ...MessageParts } }
+      ... on Error { message }
+    }
+  }
+`);
+
 export const CANCEL = graphql(`
   mutation Cancel($input: CancelRunInput!) {
     cancelRun(input: $input) {
@@ -229,6 +256,64 @@ export const REGENERATE = graphql(`
       __typename
       ... on RegenerateSuccess { run { ...RunParts } }
       ... on Error { message }
+    }
+  }
+`);
+
+export const USER_PARTS = graphql(`
+  fragment UserParts on User {
+    id
+    username
+    email
+    fullName
+    roles
+    allowedProducts
+    allowedAgents
+    isActive
+    createdAt
+    lastLoginAt
+  }
+`);
+
+export const USERS = graphql(`
+  query Users($first: Int!, $after: Cursor) {
+    users(first: $first, after: $after) {
+      nodes { ...UserParts }
+      pageInfo { hasNextPage endCursor }
+    }
+  }
+`);
+
+export const CREATE_USER = graphql(`
+  mutation CreateUser($input: CreateUserInput!) {
+    createUser(input: $input) {
+      __typename
+      ... on CreateUserSuccess { user { ...UserParts } }
+      ... on Error { message }
+    }
+  }
+`);
+
+export const UPDATE_USER = graphql(`
+  mutation UpdateUser($input: UpdateUserInput!) {
+    updateUser(input: $input) {
+      __typename
+      ... on UpdateUserSuccess { user { ...UserParts } }
+      ... on Error { message }
+    }
+  }
+`);
+
+export const SERVER_STATUS = graphql(`
+  query ServerStatus {
+    serverStatus {
+      version
+      providerTrouble
+      indexTrouble
+      embeddingModel
+      pendingTexts
+      queuedRuns
+      activeRuns
     }
   }
 `);

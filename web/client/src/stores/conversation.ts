@@ -1,36 +1,34 @@
-/** One thread's messages and the answers that are being written to them. */
-import { type ShallowRef, computed, ref, shallowRef } from 'vue';
+/** One thread's messages, and the answers that are being written to them. */
+import { computed, ref, shallowRef } from 'vue';
 
 import { Refused, ask } from '../api/client';
-import { type Stop, follow } from '../api/follow';
-import type { MessagePartsFragment, RunEventsSubscription, RunPartsFragment, RunStatus } from '../api/gql/graphql';
-import { CANCEL, CONVERSATION, NEWER_MESSAGES, REGENERATE, RUN_EVENTS, SEND } from '../api/operations';
+import type { MessagePartsFragment, RunStatus } from '../api/gql/graphql';
+import { CANCEL, CONVERSATION, EDIT_MESSAGE, NEWER_MESSAGES, REGENERATE, SEND } from '../api/operations';
 import { patiently } from '../api/patience';
+import { type Progress, askWithFiles } from '../api/uploads';
+import { type AnswerEnd, LiveAnswers } from './answers';
 
 export type Message = MessagePartsFragment;
-type RunEvent = RunEventsSubscription['runEvents'];
+
+/** What is to be sent. */
+export interface Draft {
+  text: string;
+  files: readonly File[];
+}
 
 const PAGE = 30;
 const ENDED: ReadonlySet<RunStatus> = new Set(['COMPLETED', 'INTERRUPTED', 'FAILED', 'CANCELLED']);
 
-/** An answer while it is written. */
-export interface LiveAnswer {
-  runId: string;
-  questionId: string;
-  model: string;
-  status: ShallowRef<RunStatus>;
-  text: ShallowRef<string>;
-}
-
 /** Stays with its thread until it is closed. */
 export class Conversation {
   readonly messages = shallowRef<Message[]>([]);
-  readonly live = shallowRef<LiveAnswer[]>([]);
   readonly hasMore = ref(false);
   /** Whether what was said last is not here: the thread was opened at a message of before. */
   readonly hasNewer = ref(false);
   readonly isLoaded = ref(false);
   readonly isMissing = ref(false);
+  private readonly answers = new LiveAnswers(this.ended.bind(this));
+  readonly live = this.answers.list;
   readonly isBusy = computed(() => this.live.value.length > 0);
   readonly title = ref('');
   /** Cursors of the oldest and of the newest message that was loaded. */
@@ -40,8 +38,6 @@ export class Conversation {
   /** Counts what is shown anew: a page that was asked for before is not taken. */
   private generation = 0;
   private isStale = false;
-  private isClosed = false;
-  private readonly stops = new Map<string, Stop>();
 
   constructor(readonly threadId: string) {}
 
@@ -67,11 +63,8 @@ export class Conversation {
   }
 
   close(): void {
-    this.isClosed = true;
     this.generation += 1;
-    for (const stop of this.stops.values()) stop();
-    this.stops.clear();
-    this.live.value = [];
+    this.answers.close();
   }
 
   /** Load what was said before. */
@@ -103,14 +96,19 @@ export class Conversation {
     });
   }
 
-  /** Send a message; `key` makes that repeatable. */
-  async send(text: string, model: string, key: string): Promise<void> {
-    const input = { threadId: this.threadId, text, model, idempotencyKey: key };
-    const { sendMessage: sent } = await ask(SEND, { input });
+  /** Send a message; `key` makes that repeatable. Whoever gives up an upload does so by `signal`. */
+  async send(draft: Draft, model: string, key: string, progress: Progress, signal: AbortSignal): Promise<void> {
+    const { text, files } = draft;
+    const attachments = files.map(() => ({ file: null }));
+    const input = { threadId: this.threadId, text, model, attachments, idempotencyKey: key };
+    const parts = new Map(files.map((file, number) => [`variables.input.attachments.${number}.file`, file]));
+    const { sendMessage: sent } = await (files.length > 0
+      ? askWithFiles(SEND, { input }, parts, progress, signal)
+      : ask(SEND, { input }));
     if (sent.__typename !== 'SendMessageSuccess') throw new Refused(sent.message);
     if (this.hasNewer.value) return this.open();
     this.put(sent.userMessage);
-    if (sent.run != null) this.followRun(sent.run, sent.userMessage.id);
+    if (sent.run != null) this.answers.follow(sent.run, sent.userMessage.id);
   }
 
   async cancel(): Promise<void> {
@@ -121,7 +119,15 @@ export class Conversation {
   async regenerate(messageId: string, model: string): Promise<void> {
     const { regenerate: made } = await ask(REGENERATE, { input: { messageId, model } });
     if (made.__typename !== 'RegenerateSuccess') throw new Refused(made.message);
-    this.followRun(made.run, messageId);
+    this.answers.follow(made.run, messageId);
+  }
+
+  /** Have the newest question say something else, and be answered anew. */
+  async edit(messageId: string, text: string, model: string): Promise<void> {
+    const { updateMessage: made } = await ask(EDIT_MESSAGE, { input: { threadId: this.threadId, messageId, text } });
+    if (made.__typename !== 'UpdateMessageSuccess') throw new Refused(made.message);
+    this.put(made.updatedMessage);
+    await this.regenerate(messageId, model);
   }
 
   /** Do this unless something is being loaded already, which is waited for then. */
@@ -174,84 +180,14 @@ export class Conversation {
 
   private followIfAtWork(message: Message): void {
     const { run } = message;
-    if (message.sender === 'USER' && run != null && !ENDED.has(run.status)) this.followRun(run, message.id);
+    if (message.sender === 'USER' && run != null && !ENDED.has(run.status)) this.answers.follow(run, message.id);
   }
 
-  private followRun(run: RunPartsFragment, questionId: string): void {
-    if (this.isClosed || this.stops.has(run.id)) return;
-    const answer: LiveAnswer = {
-      runId: run.id,
-      questionId,
-      model: run.model,
-      status: shallowRef(run.status),
-      text: shallowRef(''),
-    };
-    const writing = new FrameText(answer.text);
-    this.live.value = [...this.live.value, answer];
-    const stop = follow(
-      RUN_EVENTS,
-      { id: run.id },
-      ({ runEvents: event }) => {
-        this.take(event, answer, writing);
-        return { cursor: event.cursor, isOver: event.__typename === 'RunEnded' };
-      },
-      (message) => this.finish(answer, { code: 'REFUSED', message }),
-    );
-    this.stops.set(run.id, stop);
-  }
-
-  private take(event: RunEvent, answer: LiveAnswer, writing: FrameText): void {
-    switch (event.__typename) {
-      case 'RunDelta':
-        writing.add(event.text);
-        answer.status.value = 'STREAMING';
-        break;
-      case 'RunStatusChanged':
-        answer.status.value = event.runStatus;
-        break;
-      case 'RunSnapshot':
-        writing.replace(event.text);
-        answer.status.value = event.runStatus;
-        break;
-      case 'CursorExpired':
-        writing.replace(event.snapshot.text);
-        answer.status.value = event.snapshot.runStatus;
-        break;
-      case 'RunEnded':
-        if (event.assistantMessage != null) this.put(event.assistantMessage);
-        this.finish(answer, event.error ?? null);
-    }
-  }
-
-  private finish(answer: LiveAnswer, error: { code: string; message: string } | null): void {
-    this.stops.delete(answer.runId);
-    this.live.value = this.live.value.filter((each) => each !== answer);
-    const question = this.messages.value.find(({ id }) => id === answer.questionId);
-    if (question !== undefined && question.status !== 'READY') {
-      this.put({ ...question, status: error === null ? 'READY' : 'ERROR', error: error?.message ?? null });
-    }
-  }
-}
-
-/** A text that grows far more often than it can be shown: once a frame is enough. */
-class FrameText {
-  private text = '';
-  private frame = 0;
-
-  constructor(private readonly shown: ShallowRef<string>) {}
-
-  add(text: string): void {
-    this.replace(this.text + text);
-  }
-
-  replace(text: string): void {
-    this.text = text;
-    // A page in the background has no frames, and nobody who looks.
-    if (this.frame === 0) this.frame = requestAnimationFrame(() => this.show());
-  }
-
-  private show(): void {
-    this.frame = 0;
-    this.shown.value = this.text;
+  private ended(questionId: string, { status, message, error }: AnswerEnd): void {
+    if (message !== null) this.put(message);
+    const question = this.messages.value.find(({ id }) => id === questionId);
+    if (question === undefined) return;
+    const run = question.run == null ? null : { ...question.run, status };
+    this.put({ ...question, run, status: error === null ? 'READY' : 'ERROR', error });
   }
 }

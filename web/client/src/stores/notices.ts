@@ -3,6 +3,7 @@ import { ref } from 'vue';
 
 import { Unreachable } from '../api/client';
 import { SignedOut } from '../api/tokens';
+import { Aborted } from '../api/uploads';
 import { i18n } from '../locales';
 
 export interface Notice {
@@ -37,8 +38,8 @@ export const useNotices = defineStore('notices', () => {
       await work;
       return true;
     } catch (error) {
-      // The page for signing in says the first by itself.
-      if (error instanceof SignedOut) return false;
+      // The page for signing in says the first by itself, and whoever gave up knows.
+      if (error instanceof SignedOut || error instanceof Aborted) return false;
       if (!(error instanceof Error)) throw error;
       show(error instanceof Unreachable ? i18n.global.t('unreachable') : error.message, { isError: true });
       return false;

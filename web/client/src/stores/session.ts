@@ -13,6 +13,8 @@ export const useSession = defineStore('session', () => {
   const isSignedIn = ref(client.tokens.get() !== null);
   const name = computed(() => viewer.value?.user.fullName || viewer.value?.user.username || '');
 
+  const isAdmin = computed(() => viewer.value?.permissions.includes('MANAGE_USERS') ?? false);
+
   async function load(): Promise<void> {
     viewer.value = (await client.ask(VIEWER, {})).viewer ?? null;
   }
@@ -33,5 +35,5 @@ export const useSession = defineStore('session', () => {
     viewer.value = null;
   }
 
-  return { viewer, name, isSignedIn, load, signIn, createFirst, signOut: client.signOut, forget };
+  return { viewer, name, isAdmin, isSignedIn, load, signIn, createFirst, signOut: client.signOut, forget };
 });
