@@ -10,7 +10,7 @@ RELEASED := docs/released-schema.graphql
 INSTALL := $(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help run test test-engines check format schema embeddings client playground pages-if-possible lock clean
+.PHONY: help run test test-engines check format schema embeddings client web-dev playground pages-if-possible lock clean
 
 help: ## List the targets
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 24
@@ -42,10 +42,17 @@ schema: $(VENV)/.demo ## Write schema.graphql, openapi.json and docs/settings.md
 
 client: $(CLIENT) ## Build the web client; needs Node.js 20.19 or later
 
+web-dev: web/client/node_modules ## Serve the web client's sources at http://localhost:5173, with what is changed at once
+	@cd web/client && npm run --silent dev
+
 playground: $(PLAYGROUND) ## Build the GraphQL playground; needs the same
 
-$(CLIENT): schema.graphql $(wildcard web/client/*.* web/client/src/*.* web/client/src/*/*.*)
-	@cd web/client && npm ci --no-audit --no-fund --loglevel=error && npm run --silent build
+$(CLIENT): web/client/node_modules schema.graphql $(wildcard web/client/*.* web/client/src/*.* web/client/src/*/*.*)
+	@cd web/client && npm run --silent build
+	@touch $@
+
+web/client/node_modules: web/client/package-lock.json
+	@cd web/client && npm ci --no-audit --no-fund --loglevel=error
 	@touch $@
 
 $(PLAYGROUND): $(wildcard web/playground/*.* web/playground/src/*)

@@ -1,6 +1,8 @@
 /** A headless browser that keeps to one origin and notes whatever a strict page must not do. */
 import { chromium } from 'playwright-core';
 
+export { chromium };
+
 const FLAGS = [
   '--no-sandbox',
   '--disable-gpu',

@@ -6,7 +6,7 @@ import shutil
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn, Protocol
 
 import pytest
 from filelock import FileLock
@@ -14,7 +14,6 @@ from filelock import FileLock
 from tests.e2e.lab import Lab, new_lab
 from tests.processes import end_with_parent
 from tests.provider.client import ProviderProcess
-from tests.servers import ServerProcess
 
 HERE = Path(__file__).parent
 STATIC = HERE.parents[1] / "api" / "static"
@@ -63,6 +62,14 @@ class Visit:
         return said
 
 
+class Served(Protocol):
+    """What is at a URL."""
+
+    @property
+    def url(self) -> str:
+        """Without a path."""
+
+
 class Pages:
     """Visits to a page of a server, as a script in this folder tells."""
 
@@ -70,14 +77,14 @@ class Pages:
         self._chromium, self._script, self._path = chromium, script, path
         self._visits: list[Visit] = []
 
-    def begin(self, scenario: str, server: ServerProcess, *, proxy: str = "", **details: str) -> Visit:
+    def begin(self, scenario: str, server: Served, *, proxy: str = "", **details: str) -> Visit:
         """The scenario, going on; by way of the proxy at this URL, if there is one."""
         url = (proxy or server.url) + self._path
         visit = Visit(self._script, scenario, url=url, chromium=self._chromium, **details)
         self._visits.append(visit)
         return visit
 
-    def visit(self, scenario: str, server: ServerProcess, **details: str) -> dict[str, Any]:
+    def visit(self, scenario: str, server: Served, **details: str) -> dict[str, Any]:
         """The report of the whole scenario."""
         return self.begin(scenario, server, **details).report()
 
@@ -86,19 +93,27 @@ class Pages:
             visit.close()
 
 
-@pytest.fixture(scope="session")
-def chromium() -> str:
-    """The browser's path, with the packages that drive it installed."""
+def driven_chromium() -> str:
+    """The browser's path, with the packages that drive it installed. Raises LookupError if there is none."""
     browser = next(filter(None, map(shutil.which, BROWSERS)), None)
     if browser is None:
-        _do_without("no Chromium is installed")
+        raise LookupError("no Chromium is installed")
     if shutil.which("npm") is None:
-        _do_without("no Node.js is installed")
+        raise LookupError("no Node.js is installed")
     installed = HERE / "node_modules" / ".package-lock.json"
     with FileLock(HERE / ".install.lock"):
         if not installed.exists() or installed.stat().st_mtime < (HERE / "package-lock.json").stat().st_mtime:
             subprocess.run(["npm", "ci", "--loglevel=error"], cwd=HERE, check=True)
-    return str(browser)
+    return browser
+
+
+@pytest.fixture(scope="session")
+def chromium() -> str:
+    """See `driven_chromium`."""
+    try:
+        return driven_chromium()
+    except LookupError as error:
+        _do_without(str(error))
 
 
 @pytest.fixture
@@ -120,7 +135,7 @@ def pages(chromium: str) -> Iterator[Pages]:
     visits.close()
 
 
-def _do_without(reason: str) -> None:
+def _do_without(reason: str) -> NoReturn:
     """Skip the test, or fail it where nothing may be skipped."""
     if os.environ.get("CHAT_TEST_NEEDS_ALL"):
         pytest.fail(reason)

@@ -26,6 +26,29 @@ export const CHAT = {
     report.kept = await page.evaluate(() => ({ ...localStorage }));
   },
 
+  /** With models that do what they will: asked in English, found in German. */
+  async real(page, report, { username, password }) {
+    await page.getByRole('button', { name: 'New here? Create the first account' }).click();
+    await page.getByLabel('Username').fill(username);
+    await page.getByLabel('Password').fill(password);
+    await page.getByRole('button', { name: 'Create account' }).click();
+    await send(page, 'What is the capital of France?');
+    await page.locator('.live .prose').waitFor();
+    await page.locator('.live').waitFor({ state: 'detached', timeout: 90_000 });
+    report.answer = await answers(page).locator('.prose').innerText();
+    await shot(page, 'real');
+    const hit = page.locator('.hits h2');
+    await page.keyboard.press('Control+k');
+    // The index takes a moment, and its model another one to be there.
+    for (let attempt = 0; attempt < 60 && (await hit.count()) === 0; attempt += 1) {
+      await page.getByRole('searchbox').fill('');
+      await page.getByRole('searchbox').fill('Hauptstadt Frankreichs');
+      await page.locator('.hits').filter({ hasNotText: 'Searching' }).waitFor();
+      await page.waitForTimeout(500);
+    }
+    report.found = await hit.first().innerText();
+  },
+
   async refused(page, report, { username }) {
     await page.getByLabel('Username').fill(username);
     await page.getByLabel('Password').fill('wrong');

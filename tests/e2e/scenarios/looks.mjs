@@ -61,6 +61,16 @@ export const LOOKS = {
     await found('phone');
   },
 
+  /** As Vite serves it; the provider lists no models. */
+  async developed(page, report, user) {
+    await signIn(page, user);
+    const models = page.getByRole('combobox', { name: 'Model' });
+    await models.waitFor();
+    report.models = await models.locator('option').allInnerTexts();
+    await send(page, 'Is it?');
+    await answered(page, 'Yes.');
+  },
+
   async preferences(page, report, user) {
     await signIn(page, user);
     const colours = () => page.evaluate(() => getComputedStyle(document.body).backgroundColor);
