@@ -18,6 +18,7 @@ from core.logs import get_logger
 from core.resolvers.bearers import until_locked_out
 from core.runs.events import Batch, Cursor, Event, EventKind, RunEnd, Snapshot
 from core.runs.log import ComeBack, Reader
+from rest_compat.outgoing import Outgoing
 
 _logger = get_logger(__name__)
 
@@ -181,17 +182,23 @@ class RunStream(Response):
 
     async def _pump(self, send: Send) -> None:
         await send({"type": "http.response.start", "status": 200, "headers": self.raw_headers})
-        reader = self._reader
+        reader, outgoing = self._reader, Outgoing(send)
         if reader.done:
             await send({"type": "http.response.body", "body": DONE})
             return
+
+        def push(batch: Batch) -> bool:
+            return outgoing.send_now(self._frames.update(batch, reader.cursor.epoch))
+
         while not reader.done:
             try:
-                update = await reader.next(self._heartbeat_seconds)
+                update = await reader.next(self._heartbeat_seconds, push)
             except ComeBack:
                 break
+            if await outgoing.finish() and update is None and not reader.done:
+                continue
             if update is None and reader.done:
-                await send({"type": "http.response.body", "body": DONE, "more_body": True})
+                await outgoing.send(DONE)
                 break
             try:
                 body = (
@@ -202,7 +209,8 @@ class RunStream(Response):
             except StreamBroken:
                 _logger.info("reader let go: it was too slow for this format")
                 break
-            await send({"type": "http.response.body", "body": body, "more_body": True})
+            await outgoing.send(body)
+        await outgoing.finish()
         await send({"type": "http.response.body", "body": b""})
 
 

@@ -108,10 +108,11 @@ class ProviderClient:
             )
         except FAULTS as error:
             raise named(error, timeout, answered=False) from error
+        answer = ProviderResponse(response, timeout)
         try:
-            yield ProviderResponse(response, timeout)
+            yield answer
         finally:
-            response.close()  # one that was read to its end has given its connection back already
+            answer.close()
 
 
 def _new_session(settings: Settings) -> aiohttp.ClientSession:
