@@ -123,7 +123,7 @@ class AuthMutation:
         ctx = info.context.anonymous
         tokens = await auth.login(ctx, input.username, input.password)
         user = await auth.authenticate(ctx, tokens.access_token)
-        return LoginSuccess(tokens=Tokens.of(tokens), viewer=Viewer.of(user))
+        return LoginSuccess(tokens=Tokens.of(tokens), viewer=Viewer.of(ctx, user))
 
     @strawberry.mutation(description="Exchange a refresh token for a new pair.")
     async def refresh(self, info: Info, input: RefreshInput) -> RefreshResult:  # noqa: A002

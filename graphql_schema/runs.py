@@ -132,6 +132,9 @@ class CancelRunInput:
 @strawberry.input(description="The question to be answered anew.")
 class RegenerateInput:
     message_id: UUID = strawberry.field(description="The newest question of its thread, or its answer.")
+    text: str | None = strawberry.field(
+        default=UNSET, description="What the question says from now on; as before if left out."
+    )
     model: str | None = strawberry.field(
         default=UNSET, description="Another model; remembered by the thread."
     )
@@ -184,6 +187,7 @@ class RunMutation:
         run = await regenerating.regenerate(
             info.context.core,
             input.message_id,
+            text=given(input.text),
             model=given(input.model),
             model_label=given(input.model_label),
         )

@@ -5,6 +5,7 @@ from typing import Self
 import strawberry
 
 from core.resolvers import server_status
+from core.resolvers.server_status import MOST_COUNTED
 from graphql_schema.context import Info
 
 
@@ -16,7 +17,9 @@ class ServerStatus:
     provider_trouble: str | None = strawberry.field(description="Why no answers come from the provider.")
     index_trouble: str | None = strawberry.field(description="Why the search index does not keep up.")
     embedding_model: str = strawberry.field(description="The model that search by meaning uses.")
-    pending_texts: int = strawberry.field(description="How many texts, of everybody's, wait to be indexed.")
+    pending_texts: int = strawberry.field(
+        description=f"How many texts of everybody's wait to be indexed; counted up to {MOST_COUNTED:,}."
+    )
     queued_runs: int = strawberry.field(description="How many answers wait for their turn.")
     active_runs: int = strawberry.field(description="How many answers are being written, by all processes.")
 

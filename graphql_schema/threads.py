@@ -15,6 +15,7 @@ from core.db.keyset import Window
 from core.errors import CursorInvalid
 from core.exports import ExportFormat
 from core.resolvers import changes, threads
+from core.resolvers.threads import Which
 from core.runs.history import PROVIDER
 from graphql_schema import connections
 from graphql_schema.connections import PAGE, Connection, position_cursor, window
@@ -40,6 +41,9 @@ class Thread(Node):
     created_at: datetime = strawberry.field(description="When it was started.")
     updated_at: datetime = strawberry.field(description="When it, or a message of it, was last changed.")
     deleted_at: datetime | None = strawberry.field(description="When it was deleted.")
+    awaits_secret: bool = strawberry.field(
+        description="Whether an agent has asked for a password: the next message is kept by nobody."
+    )
     record: strawberry.Private[records.Thread]
 
     @classmethod
@@ -55,6 +59,7 @@ class Thread(Node):
             created_at=thread.created_at,
             updated_at=thread.updated_at,
             deleted_at=thread.deleted_at,
+            awaits_secret=thread.awaits_secret,
             record=thread,
         )
 
@@ -211,17 +216,19 @@ class ThreadQuery:
         include_deleted: Annotated[
             bool, strawberry.argument(description="Also those that are deleted, untitled or empty.")
         ] = False,
+        only_deleted: Annotated[
+            bool, strawberry.argument(description="Those that are deleted, and no others.")
+        ] = False,
     ) -> ThreadConnection:
         ctx = info.context.core
         wanted = window(_thread_key, first, after, last, before)
         # Read before the page: what changes in between is told twice rather than not at all.
         changes_cursor = await changes.threads_cursor(ctx)
-        found = await threads.slice_threads(ctx, wanted, include_deleted=include_deleted)
+        which = Which.DELETED if only_deleted else Which.ALL if include_deleted else Which.LISTED
+        found = await threads.slice_threads(ctx, wanted, which)
 
         async def count() -> int:
-            one = await threads.slice_threads(
-                ctx, Window(first=1), include_deleted=include_deleted, with_total=True
-            )
+            one = await threads.slice_threads(ctx, Window(first=1), which, with_total=True)
             return one.total or 0
 
         nodes = [Thread.of(item) for item in found.items]

@@ -8,6 +8,7 @@ import strawberry
 from strawberry import UNSET
 
 from core import errors
+from core.context import Context
 from core.db import records
 from core.db.keyset import Window
 from core.resolvers import auth, users
@@ -56,11 +57,18 @@ class User(Node):
 class Viewer:
     user: User = strawberry.field(description="The account that is signed in.")
     permissions: list[Permission] = strawberry.field(description="What it may do beyond its own threads.")
+    max_body_bytes: int = strawberry.field(
+        description="The largest request that the server takes, files included."
+    )
 
     @classmethod
-    def of(cls, user: records.User) -> Self:
+    def of(cls, ctx: Context, user: records.User) -> Self:
         """The signed-in user as clients see it."""
-        return cls(user=User.of(user), permissions=[Permission.MANAGE_USERS] if user.is_admin else [])
+        return cls(
+            user=User.of(user),
+            permissions=[Permission.MANAGE_USERS] if user.is_admin else [],
+            max_body_bytes=ctx.settings.max_body_bytes,
+        )
 
 
 @strawberry.input(description="An account to be made by an administrator.")
@@ -137,8 +145,8 @@ DeactivateUserResult = Annotated[
 class UserQuery:
     @strawberry.field(description="Who is asking; null without a token.")
     async def viewer(self, info: Info) -> Viewer | None:
-        caller = info.context.core.caller
-        return Viewer.of(caller) if caller is not None else None
+        ctx = info.context.core
+        return Viewer.of(ctx, ctx.caller) if ctx.caller is not None else None
 
     @strawberry.field(
         description="An account: one's own, or for administrators any, and then null if there is none. "

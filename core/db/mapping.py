@@ -65,6 +65,7 @@ def to_thread(row: ThreadRow | Row[Any]) -> Thread:
         created_at=row.created_at,
         updated_at=row.updated_at,
         deleted_at=row.deleted_at,
+        awaits_secret=row.awaits_secret,
     )
 
 

@@ -73,6 +73,8 @@ class Thread:
     created_at: datetime
     updated_at: datetime
     deleted_at: datetime | None
+    awaits_secret: bool
+    """Whether the next message is a secret: given to the provider, and kept by nobody."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,10 +7,12 @@ from sqlalchemy.orm import Session
 
 from core.context import Context
 from core.db.changes import touch
+from core.db.indexing import text_changed
 from core.db.mapping import to_run
 from core.db.models import MessageRow, RunRow, now
 from core.db.records import MessageStatus, Run, SenderType
 from core.errors import InvalidInput, MessageNotFound, NotLatest, ProviderOff, ThreadNotFound
+from core.plain import storable
 from core.resolvers.access import check_name, message_of, own_thread
 from core.resolvers.sending import (
     BULLETS,
@@ -25,25 +27,35 @@ from core.runs import store
 
 
 async def regenerate(
-    ctx: Context, message_id: UUID, *, model: str | None = None, model_label: str | None = None
+    ctx: Context,
+    message_id: UUID,
+    *,
+    text: str | None = None,
+    model: str | None = None,
+    model_label: str | None = None,
 ) -> Run:
     """Start a new answer to the newest question of its thread; `message_id` is it, or an answer to it.
 
-    The answers so far stay in the thread; the provider is shown one of them only. Raises
-    `MessageNotFound`, `NotAllowed`, `NotLatest`, `ModelRequired`, `QueueFull`, `Unavailable`, and
-    `InvalidInput` for a question whose text was a secret and is known to nobody any more.
+    With `text`, that is what the question says from now on. The answers so far stay in the thread; the
+    provider is shown one of them only. Raises `MessageNotFound`, `NotAllowed`, `NotLatest`, `ModelRequired`,
+    `QueueFull`, `Unavailable`, and `InvalidInput` for an empty text, or a question whose text was a secret
+    and is known to nobody any more.
     """
-    return await ctx.runs.undisturbed(_regenerate(ctx, message_id, model, model_label))
+    return await ctx.runs.undisturbed(_regenerate(ctx, message_id, text, model, model_label))
 
 
-async def _regenerate(ctx: Context, message_id: UUID, model: str | None, label: str | None) -> Run:
+async def _regenerate(
+    ctx: Context, message_id: UUID, text: str | None, model: str | None, label: str | None
+) -> Run:
     if not ctx.settings.llm_enabled:
         raise ProviderOff
+    if text is not None and not text.strip():
+        raise InvalidInput("text", "text must not be empty")
     check_name("model", model, LONGEST_MODEL)
     check_name("model_label", label, LONGEST_MODEL)
     with reserved_place(ctx, "") as place:
         run = await ctx.db.write(
-            lambda session: _add(ctx, session, message_id, place, model=model, label=label)
+            lambda session: _add(ctx, session, message_id, place, text=text, model=model, label=label)
         )
         place.run = run
     return run
@@ -55,6 +67,7 @@ def _add(
     message_id: UUID,
     place: RunPlace,
     *,
+    text: str | None,
     model: str | None,
     label: str | None,
 ) -> Run:
@@ -69,6 +82,9 @@ def _add(
     if question.id != store.newest_question_id(session, thread_id):
         raise NotLatest
     _check_not_secret(session, question)
+    if text is not None and storable(text) != question.text:
+        question.text = storable(text)
+        text_changed(session, question)
     model, label = choose_model(ctx, thread, model, label)
     claim = claim_of(ctx, session, thread_id, place)
     if claim is not None:

@@ -38,36 +38,32 @@ class SearchStatus:
 async def search_status(ctx: Context) -> SearchStatus:
     """How far the index has come with what is the caller's, be it deleted or not."""
     user_id = ctx.user.id
-    pending, oldest = await ctx.db.read(lambda session: texts_waiting(session, user_id))
+    pending, oldest = await ctx.db.read(lambda session: _pending(session, user_id))
     health = ctx.search.health
     return SearchStatus(oldest or now(), pending, health.model, health.trouble)
 
 
-def texts_waiting(session: Session, owner_id: UUID | None = None) -> tuple[int, datetime | None]:
-    """How many texts wait, and since when the oldest of them is there: of one owner, or of everybody."""
-    messages = select(func.count(), func.min(MessageRow.created_at)).where(MessageRow.entry_id.is_(None))
-    threads = select(func.count(), func.min(ThreadRow.created_at)).where(ThreadRow.entry_id.is_(None))
-    if owner_id is not None:
-        own = ThreadRow.owner_id == owner_id
-        messages = messages.join(ThreadRow, ThreadRow.id == MessageRow.thread_id).where(own)
-        threads = threads.where(own)
+def _pending(session: Session, user_id: UUID) -> tuple[int, datetime | None]:
+    """How many texts wait, and since when the oldest of them is there."""
+    own = ThreadRow.owner_id == user_id
     counts: list[tuple[int, datetime | None]] = []
-    for query in (messages, threads):
+    messages = select(func.count(), func.min(MessageRow.created_at)).join(
+        ThreadRow, ThreadRow.id == MessageRow.thread_id
+    )
+    threads = select(func.count(), func.min(ThreadRow.created_at))
+    for query in (
+        messages.where(MessageRow.entry_id.is_(None), own),
+        threads.where(ThreadRow.entry_id.is_(None), own),
+    ):
         count, oldest = session.execute(query).one()
         counts.append((count, oldest))
-    counts.append(_vectors_waiting(session, owner_id))
+    numbers = owner_numbers(session, user_id)
+    if numbers is not None:
+        low, high = entry_range(numbers[0])
+        live = live_collection(session)
+        waiting = select(func.count(), func.min(EntryRow.created_at)).where(
+            EntryRow.id.between(low, high), EntryRow.embedded_in < (live.number if live else 1)
+        )
+        count, since = session.execute(waiting).one()
+        counts.append((count, _EPOCH + timedelta(microseconds=since) if count else None))
     return sum(count for count, _ in counts), min((at for _, at in counts if at is not None), default=None)
-
-
-def _vectors_waiting(session: Session, owner_id: UUID | None) -> tuple[int, datetime | None]:
-    live = live_collection(session)
-    waiting = select(func.count(), func.min(EntryRow.created_at)).where(
-        EntryRow.embedded_in < (live.number if live else 1)
-    )
-    if owner_id is not None:
-        numbers = owner_numbers(session, owner_id)
-        if numbers is None:
-            return 0, None
-        waiting = waiting.where(EntryRow.id.between(*entry_range(numbers[0])))
-    count, since = session.execute(waiting).one()
-    return count, _EPOCH + timedelta(microseconds=since) if count else None

@@ -1,14 +1,15 @@
 """Threads: made, listed, read, changed, deleted and restored by their owners."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import astuple, dataclass
 from datetime import datetime
+from enum import Enum
 from functools import cache
-from typing import Any
+from typing import Any, Final
 from uuid import UUID
 
-from sqlalchemy import Row, Select, bindparam, select
-from sqlalchemy.orm import Session
+from sqlalchemy import ColumnElement, Row, Select, bindparam, func, select
+from sqlalchemy.orm import InstrumentedAttribute, Session
 
 from core.context import Context
 from core.db.changes import touch
@@ -37,6 +38,25 @@ LONGEST_TITLE = 255
 LONGEST_SUMMARY = 1024
 LARGEST_PAGE = 100
 
+
+_Condition = ColumnElement[bool] | InstrumentedAttribute[bool]
+
+
+class Which(Enum):
+    """Which threads a list shows, of those within the allow lists."""
+
+    LISTED = "listed"
+    """Those worth showing: neither deleted, nor untitled, nor empty."""
+    ALL = "all"
+    DELETED = "deleted"
+
+
+_CONDITIONS: Final[Mapping[Which, tuple[_Condition, ...]]] = {
+    Which.LISTED: (ThreadRow.is_listed,),
+    Which.ALL: (),
+    # Deleted ones are not listed either, which the index knows.
+    Which.DELETED: (ThreadRow.is_listed.is_(False), ThreadRow.is_deleted),
+}
 _NEWEST_FIRST = Order((ThreadRow.created_at, ThreadRow.id), descending=True)
 
 
@@ -124,17 +144,19 @@ def _page(*, include_deleted: bool, is_restricted: bool) -> Select[*tuple[Any, .
 
 
 async def slice_threads(
-    ctx: Context, window: Window[ThreadKey], *, include_deleted: bool = False, with_total: bool = False
+    ctx: Context, window: Window[ThreadKey], which: Which = Which.LISTED, *, with_total: bool = False
 ) -> Slice[Thread]:
-    """The caller's threads, newest first, as `list_threads` shows them; `total` only if asked for."""
+    """The caller's threads, newest first; `total` only if asked for."""
     user = ctx.user
 
     def work(session: Session) -> Slice[Thread]:
-        query = select(*THREAD_COLUMNS).where(ThreadRow.owner_id == user.id, *allowed(session, user))
-        if not include_deleted:
-            query = query.where(ThreadRow.is_listed)
-        found = read_slice(session, query, _NEWEST_FIRST, window.by(astuple))
-        total = _total(allowed_scopes(session, user), include_deleted=include_deleted) if with_total else None
+        own = [ThreadRow.owner_id == user.id, *allowed(session, user), *_CONDITIONS[which]]
+        found = read_slice(session, select(*THREAD_COLUMNS).where(*own), _NEWEST_FIRST, window.by(astuple))
+        total = None
+        if with_total and which is Which.DELETED:
+            total = session.scalar(select(func.count()).select_from(ThreadRow).where(*own))
+        elif with_total:
+            total = _total(allowed_scopes(session, user), include_deleted=which is Which.ALL)
         return Slice(tuple(map(to_thread, found.items)), found.has_next, found.has_previous, total)
 
     return await ctx.db.read(work)

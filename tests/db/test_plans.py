@@ -56,15 +56,15 @@ def windows(key: Any) -> list[Window[Any]]:
     return [Window(**size, **place) for size in sizes for place in places]
 
 
-@pytest.mark.parametrize("include_deleted", [True, False])
+@pytest.mark.parametrize("which", threads.Which)
 async def test_a_slice_of_threads_reads_its_index_from_either_end_and_from_the_middle(
-    ctx: Context, plans: list[str], *, include_deleted: bool
+    ctx: Context, plans: list[str], which: threads.Which
 ) -> None:
     made = [await threads.create_thread(ctx, title=str(number)) for number in range(3)]
     key = threads.ThreadKey(made[1].created_at, made[1].id)
     for window in windows(key):
         plans.clear()
-        await threads.slice_threads(ctx, window, include_deleted=include_deleted, with_total=True)
+        await threads.slice_threads(ctx, window, which, with_total=True)
         assert_no_scan(plans)
 
 

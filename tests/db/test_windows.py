@@ -22,6 +22,7 @@ from core.errors import InvalidInput, NotAllowed
 from core.resolvers.messages import slice_messages
 from core.resolvers.threads import (
     ThreadKey,
+    Which,
     create_thread,
     delete_thread,
     list_threads,
@@ -123,7 +124,7 @@ async def test_threads_are_walked_newest_first_even_if_made_at_the_same_instant(
     whole = await threads_of(ctx, count, instants)
 
     async def read(window: Window[ThreadKey]) -> Slice[Thread]:
-        return await slice_threads(ctx, window, include_deleted=True)
+        return await slice_threads(ctx, window, Which.ALL)
 
     await assert_walks(read, thread_key, whole, steps)
     await assert_slice(read, thread_key, whole, data.draw(windows(count)))
@@ -263,11 +264,22 @@ async def test_a_slice_of_threads_shows_what_a_page_shows_and_counts_it(services
     await create_thread(owner, metadata={"product": "p"})
     limited = services.context(replace(owner.user, allowed_products=("p",)))
     for ctx in (owner, limited):
-        for include_deleted in (True, False):
-            page = await list_threads(ctx, include_deleted=include_deleted)
-            part = await slice_threads(ctx, Window(), include_deleted=include_deleted, with_total=True)
+        for which in (Which.ALL, Which.LISTED):
+            page = await list_threads(ctx, include_deleted=which is Which.ALL)
+            part = await slice_threads(ctx, Window(), which, with_total=True)
             assert (part.items, part.total) == (page.items, page.total)
     assert len((await slice_threads(limited, Window())).items) == 1
+
+
+async def test_deleted_threads_can_be_listed_alone(services: Services) -> None:
+    owner = await new_caller(services)
+    made = [await create_thread(owner, title="t", metadata={"product": product}) for product in "pqp"]
+    for thread in made[:2]:
+        await delete_thread(owner, thread.id)
+    limited = services.context(replace(owner.user, allowed_products=("p",)))
+    for ctx, expected in ((owner, [made[1].id, made[0].id]), (limited, [made[0].id])):
+        part = await slice_threads(ctx, Window(), Which.DELETED, with_total=True)
+        assert ([thread.id for thread in part.items], part.total) == (expected, len(expected))
 
 
 async def test_only_administrators_list_users(services: Services) -> None:

@@ -9,7 +9,7 @@ from tests.clients import Client
 from tests.graphql.clients import data, error_code, graphql
 from tests.graphql.operations import ERROR, INVALID, send, start_run
 from tests.provider.client import ProviderProcess
-from tests.provider.script import WaitFor, text_stream
+from tests.provider.script import WaitFor, chunk, sse, text_stream
 
 THREAD = "thread { id title summary metadata isDeleted messageCount }"
 NOWHERE = "00000000-0000-7000-8000-000000000000"
@@ -235,6 +235,50 @@ def test_the_newest_question_is_answered_anew(user: Client, provider: ProviderPr
     provider.script(model, text_stream("and on"))
     user.send_message(thread_id, "More", model=model)
     assert mutate(user, "regenerate", "run { id }", messageId=question["id"])["__typename"] == "NotLatest"
+
+
+def test_the_newest_question_is_changed_and_answered_anew_in_one_step(
+    user: Client, provider: ProviderProcess, model: str
+) -> None:
+    provider.script(model, text_stream("yes"))
+    thread_id = user.new_thread()["id"]
+    question = user.send_message(thread_id, "Wat", model=model).json()
+
+    refused = mutate(user, "regenerate", "run { id }", messageId=question["id"], text=" ")
+    run = mutate(user, "regenerate", "run { id }", messageId=question["id"], text="What?")["run"]
+
+    assert refused["__typename"] == "InvalidInput"
+    user.get(f"/api/runs/{run['id']}/events").read()  # until it is over
+    assert [message["text"] for message in user.messages(thread_id)] == ["yes", "yes", "What?"]
+    asked = [request.json["messages"][-1]["content"] for request in provider.requests(model)]
+    assert asked == ["Wat", "What?"]
+    user.send_message(thread_id, "More", model=model)
+    late = mutate(user, "regenerate", "run { id }", messageId=question["id"], text="Too late")
+    assert late["__typename"] == "NotLatest"
+    assert user.messages(thread_id)[-1]["text"] == "What?"
+
+
+def test_a_thread_says_whether_its_next_message_is_a_secret(
+    user: Client, provider: ProviderProcess, model: str
+) -> None:
+    asks = chunk(agent_status="interrupted", interrupt_payload={"format": "password"})
+    provider.script(model, sse(asks), text_stream("thanks"))
+    thread_id = user.new_thread()["id"]
+    query = "query ($id: UUID!) { thread(id: $id) { awaitsSecret } }"
+    said = []
+    for text in ("Log in", "hunter2"):
+        said.append(data(user, query, id=thread_id)["thread"]["awaitsSecret"])
+        user.send_message(thread_id, text, model=model)
+        said.append(data(user, query, id=thread_id)["thread"]["awaitsSecret"])
+    assert said == [False, True, True, False]
+
+
+def test_deleted_threads_are_listed_alone(user: Client) -> None:
+    kept, deleted = (user.new_thread(title=title)["id"] for title in ("kept", "deleted"))
+    user.delete(f"/api/threads/{deleted}")
+    found = data(user, "{ threads(onlyDeleted: true) { totalCount nodes { id } } }")["threads"]
+    assert found == {"totalCount": 1, "nodes": [{"id": deleted}]}
+    assert kept != deleted
 
 
 def test_models_are_those_of_the_provider(user: Client) -> None:
