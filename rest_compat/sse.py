@@ -18,7 +18,6 @@ from core.logs import get_logger
 from core.resolvers.bearers import until_locked_out
 from core.runs.events import Batch, Cursor, Event, EventKind, RunEnd, Snapshot
 from core.runs.log import ComeBack, Reader
-from rest_compat.outgoing import Outgoing
 
 _logger = get_logger(__name__)
 
@@ -182,23 +181,17 @@ class RunStream(Response):
 
     async def _pump(self, send: Send) -> None:
         await send({"type": "http.response.start", "status": 200, "headers": self.raw_headers})
-        reader, outgoing = self._reader, Outgoing(send)
+        reader = self._reader
         if reader.done:
             await send({"type": "http.response.body", "body": DONE})
             return
-
-        def push(batch: Batch) -> bool:
-            return outgoing.send_now(self._frames.update(batch, reader.cursor.epoch))
-
         while not reader.done:
             try:
-                update = await reader.next(self._heartbeat_seconds, push)
+                update = await reader.next(self._heartbeat_seconds)
             except ComeBack:
                 break
-            if await outgoing.finish() and update is None and not reader.done:
-                continue
             if update is None and reader.done:
-                await outgoing.send(DONE)
+                await send({"type": "http.response.body", "body": DONE, "more_body": True})
                 break
             try:
                 body = (
@@ -209,8 +202,7 @@ class RunStream(Response):
             except StreamBroken:
                 _logger.info("reader let go: it was too slow for this format")
                 break
-            await outgoing.send(body)
-        await outgoing.finish()
+            await send({"type": "http.response.body", "body": body, "more_body": True})
         await send({"type": "http.response.body", "body": b""})
 
 

@@ -108,11 +108,10 @@ class ProviderClient:
             )
         except FAULTS as error:
             raise named(error, timeout, answered=False) from error
-        answer = ProviderResponse(response, timeout)
         try:
-            yield answer
+            yield ProviderResponse(response, timeout)
         finally:
-            answer.close()
+            response.close()  # one that was read to its end has given its connection back already
 
 
 def _new_session(settings: Settings) -> aiohttp.ClientSession:

@@ -14,7 +14,6 @@ from core.provider.errors import (
     ProviderTimeout,
     ProviderUnreachable,
 )
-from core.silence import SilenceTimer
 
 LARGEST_ERROR_BODY = 64 * 1024
 LONGEST_ERROR_MESSAGE = 2000
@@ -28,32 +27,16 @@ class ProviderResponse:
         self._response = response
         self._read = response.content.readany
         self._timeout = timeout
-        self._silence = SilenceTimer(self._nothing_came)
-        # From here on we watch: aiohttp would set a timer at each read. A silence of which nothing is read,
-        # as nobody wants to know more, is none.
-        if response.connection is not None and response.connection.protocol is not None:
-            response.connection.protocol.read_timeout = None
         content_type = response.headers.get("content-type", "").lower()
         # The body is one JSON value, and not a stream.
         self.is_json = content_type.startswith("application/json")
 
     async def piece(self) -> bytes:
         """What has come since the last piece; empty at the end. Raises `ProviderError`."""
-        self._silence.expect(self._timeout)
         try:
             return await self._read()
         except FAULTS as error:
             raise named(error, self._timeout, answered=True) from error
-        finally:
-            self._silence.rest()
-
-    def close(self) -> None:
-        """Close the connection; if the body was read to its end, it is given back already."""
-        self._silence.stop()
-        self._response.close()
-
-    def _nothing_came(self) -> None:
-        self._response.content.set_exception(TimeoutError())
 
     async def body(self, limit: int) -> bytes:
         """The whole body. Raises `ProviderError`, also for more than `limit` bytes."""

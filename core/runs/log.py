@@ -1,15 +1,12 @@
 """The log of a run: one writer appends, any number of readers follow at their own pace."""
 
-from collections.abc import Callable, Container, Sequence
+from collections.abc import Container, Sequence
 from typing import Protocol
 from uuid import UUID
 
 from core.db.records import Run, RunStatus
 from core.errors import Unavailable
 from core.runs.events import Batch, Cursor, Event, RunEnd, Snapshot
-
-# Takes a batch at once, without waiting; False if it takes no more for now.
-Push = Callable[[Batch], bool]
 
 
 class Fenced(Exception):
@@ -31,15 +28,11 @@ class Reader(Protocol):
     done: bool
     """Whether the end was given, or had been seen before: nothing will follow."""
 
-    async def next(self, timeout: float | None = None, push: Push | None = None) -> Batch | Snapshot | None:
+    async def next(self, timeout: float | None = None) -> Batch | Snapshot | None:
         """What comes next, or None: after `timeout` seconds of silence, or if the end was seen before.
 
         A snapshot comes where the events that should come next are no longer kept; live events
         follow it without a gap. Raises `ComeBack` where it would wait for what others write.
-
-        While it waits, events that come may go to `push` instead, in order, from within the append: that
-        spares waking the reader for each. Never the end, nor a snapshot. Once `push` says False, None comes
-        next, or what has come since; what it raises is raised here.
         """
         ...
 

@@ -6,13 +6,11 @@ while they wait, cannot slow the writer, and need no buffers of their own.
 
 import asyncio
 import time
-from collections.abc import Callable, Sequence
-from contextvars import copy_context
+from collections.abc import Sequence
 
 from core.db.records import RunStatus
 from core.runs.events import Batch, Cursor, Event, EventKind, Snapshot
-from core.runs.log import ComeBack, Push
-from core.silence import SilenceTimer
+from core.runs.log import ComeBack
 
 # An event's own objects, roughly, so that a bound in bytes holds for tiny chunks too.
 EVENT_OVERHEAD = 200
@@ -37,7 +35,7 @@ class RunLog:
         self.size = 0
         self.text_size = 0
         self._limit = limit
-        self._waiters: list[Callable[[], None]] = []
+        self._waiters: list[asyncio.Future[None]] = []
 
     def append(self, events: Sequence[Event]) -> None:
         for event in events:
@@ -61,14 +59,16 @@ class RunLog:
         if self._waiters:
             waiters, self._waiters = self._waiters, []
             for waiter in waiters:
-                waiter()
+                _wake(waiter)
 
-    def call_back(self, waiter: Callable[[], None]) -> None:
-        """Call `waiter` once, within the next append, or when nothing more is written here."""
+    def next_append(self) -> asyncio.Future[None]:
+        """A future that is done after the next append, or when somebody else sets its result."""
+        waiter: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._waiters.append(waiter)
+        return waiter
 
-    def forget(self, waiter: Callable[[], None]) -> None:
-        """Call a waiter no more, if it is still to be called."""
+    def forget(self, waiter: asyncio.Future[None]) -> None:
+        """Wake a waiter no more, if it is still to be woken."""
         if waiter in self._waiters:
             self._waiters.remove(waiter)
 
@@ -115,11 +115,8 @@ class MemoryReader:
         self._log = log
         self._generation = log.generation
         self._waiter: asyncio.Future[None] | None = None
-        self._push: Push | None = None
-        # What is pushed is logged as the reader's, though it is the writer who does it.
-        self._context = copy_context()
-        self._silence = SilenceTimer(self._nothing_came)
-        self._timeout: float | None = None
+        self._timer: asyncio.TimerHandle | None = None
+        self._deadline = 0.0
         if after is None:
             self._seen = 0
         elif after.epoch == log.epoch and (after.seq <= log.last_seq or (is_mirror and log.ended_at is None)):
@@ -128,14 +125,14 @@ class MemoryReader:
             self._seen = -1
         self.done = log.ended_at is not None and self._seen == log.last_seq
 
-    async def next(self, timeout: float | None = None, push: Push | None = None) -> Batch | Snapshot | None:
+    async def next(self, timeout: float | None = None) -> Batch | Snapshot | None:
         """See `Reader.next`."""
         log = self._log
         if self.done:
             return None
         if self._seen >= log.last_seq and self._generation == log.generation:
             if not log.is_let_go:
-                await self._news(timeout, push)
+                await self._news(timeout)
             if self._seen > log.last_seq and log.ended_at is not None:
                 self._seen = -1  # what it had seen elsewhere has not come to stay
             elif self._seen >= log.last_seq and self._generation == log.generation:
@@ -146,7 +143,9 @@ class MemoryReader:
                 return None
         if self._seen + 1 < log.base or self._generation != log.generation:
             return self._snapshot()
-        batch = self._batch()
+        start = self._seen + 1 - log.base
+        batch = Batch(self._seen + 1, log.events[start : start + MOST_EVENTS_IN_A_BATCH])
+        self._seen = batch.last_seq
         if log.ended_at is not None:
             self.done = self._seen == log.last_seq
         return batch
@@ -161,66 +160,46 @@ class MemoryReader:
         """See `Reader.status`."""
         return self._log.status
 
-    async def _news(self, timeout: float | None, push: Push | None) -> None:
-        """Return after the next append that is not pushed, or after `timeout` seconds of silence."""
-        waiter = self._waiter = asyncio.get_running_loop().create_future()
-        self._push, self._timeout = push, timeout
-        self._log.call_back(self._told)
+    async def _news(self, timeout: float | None) -> None:
+        """Return after the next append, or after `timeout` seconds.
+
+        The timer is set anew when it goes off, and not each time: chunks come far more often than silence.
+        """
+        loop = asyncio.get_running_loop()
+        waiter = self._waiter = self._log.next_append()
         if timeout is not None:
-            self._silence.expect(timeout)
+            self._deadline = loop.time() + timeout
+            if self._timer is None or self._timer.when() > self._deadline:
+                self._set_timer(loop)
         try:
             await waiter
-        except BaseException:
-            self._log.forget(self._told)
-            self._silence.stop()
+        except asyncio.CancelledError:
+            self._log.forget(waiter)
+            self._stop_timer()
             raise
         finally:
-            self._waiter = self._push = None
-        self._silence.rest()
+            self._waiter = None
         if self._log.ended_at is not None:
-            self._silence.stop()
+            self._stop_timer()
 
-    def _nothing_came(self) -> None:
-        self._log.forget(self._told)
-        if self._waiter is not None:
+    def _set_timer(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._stop_timer()
+        self._timer = loop.call_at(self._deadline, self._time_is_up, loop)
+
+    def _stop_timer(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+    def _time_is_up(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._timer = None
+        if self._waiter is None:
+            return  # the next wait sets another
+        if loop.time() < self._deadline:
+            self._set_timer(loop)
+        else:
+            self._log.forget(self._waiter)
             _wake(self._waiter)
-
-    def _told(self) -> None:
-        """Give on what was appended, or wake whoever waits for it."""
-        waiter = self._waiter
-        if waiter is None or waiter.done():
-            return
-        try:
-            while self._can_push():
-                if not self._context.run(self._push, self._batch()):  # type: ignore[arg-type]  # it is there
-                    _wake(waiter)
-                    return
-        except Exception as error:  # noqa: BLE001 - the reader's, which the writer has nothing to do with
-            waiter.set_exception(error)
-            return
-        if self._push is None or self._seen != self._log.last_seq or self._log.is_let_go:
-            _wake(waiter)
-            return
-        if self._timeout is not None:
-            self._silence.expect(self._timeout)
-        self._log.call_back(self._told)
-
-    def _can_push(self) -> bool:
-        log = self._log
-        return (
-            self._push is not None
-            and log.base <= self._seen + 1 <= log.last_seq
-            and self._generation == log.generation
-            and log.ended_at is None
-        )
-
-    def _batch(self) -> Batch:
-        """The next events, which are there."""
-        log = self._log
-        start = self._seen + 1 - log.base
-        batch = Batch(self._seen + 1, log.events[start : start + MOST_EVENTS_IN_A_BATCH])
-        self._seen = batch.last_seq
-        return batch
 
     def _snapshot(self) -> Snapshot:
         log = self._log

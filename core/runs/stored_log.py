@@ -2,7 +2,6 @@
 
 from core.db.records import Run, RunStatus
 from core.runs.events import Batch, Cursor, Event, EventKind, RunEnd, Snapshot
-from core.runs.log import Push
 
 
 class StoredReader:
@@ -16,9 +15,9 @@ class StoredReader:
         self._seen = min(seen, self._last_seq)
         self.done = self._seen == self._last_seq
 
-    async def next(self, timeout: float | None = None, push: Push | None = None) -> Batch | Snapshot | None:
+    async def next(self, timeout: float | None = None) -> Batch | Snapshot | None:
         """See `Reader.next`; nothing here has to be waited for."""
-        del timeout, push
+        del timeout
         if self.done:
             return None
         if self._seen < self._last_seq - 1:

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Coroutine, Sequence
-from itertools import count, cycle
+from itertools import count
 from typing import Any
 from uuid import UUID
 
@@ -179,29 +179,16 @@ def test_a_log_that_is_dropped_at_its_end_still_serves_the_readers_that_it_had(
     asyncio.run(play(Model(SMALL, 0), script))
 
 
-async def follow(
-    log: MemoryLog, run_id: UUID, patience: float | None, leave_after: int | None, takes: Sequence[bool]
-) -> str:
-    """A client that waits for every update, and comes back with its cursor when it has left.
-
-    `takes` says over and over whether, after what is pushed, it takes more at once; without, nothing is.
-    """
+async def follow(log: MemoryLog, run_id: UUID, patience: float | None, leave_after: int | None) -> str:
+    """A client that waits for every update, and comes back with its cursor when it has left."""
     told, ends, cursor = "", 0, None
-    answers = cycle(takes)
-
-    def push(batch: Batch) -> bool:
-        nonlocal told
-        assert END not in batch.events
-        told += "".join(event.text for event in batch.events)
-        return next(answers)
-
     while not ends:
         reader = log.reader(run_id, cursor)
         assert reader is not None
         for step in count():
             if reader.done or step == leave_after:
                 break
-            update = await reader.next(patience, push if takes else None)
+            update = await reader.next(patience)
             if isinstance(update, Snapshot):
                 told = update.text
             elif update is not None:
@@ -218,8 +205,8 @@ async def race(log: MemoryLog, followers: Sequence[Any], bursts: Sequence[tuple[
     log.open(run_id, 1)
     tasks: list[asyncio.Task[str]] = []
     cancelled: list[asyncio.Task[str]] = []
-    for number, (patience, leave_after, takes, is_cancelled) in enumerate(followers):
-        task = asyncio.create_task(follow(log, run_id, patience, leave_after, takes))
+    for number, (patience, leave_after, is_cancelled) in enumerate(followers):
+        task = asyncio.create_task(follow(log, run_id, patience, leave_after))
         (cancelled if is_cancelled else tasks).append(task)
         for _ in range(number % 3):
             await asyncio.sleep(0)
@@ -241,13 +228,7 @@ async def race(log: MemoryLog, followers: Sequence[Any], bursts: Sequence[tuple[
 @unhurried
 @given(
     followers=st.lists(
-        st.tuples(
-            st.sampled_from((None, 0, 0.001)),
-            st.sampled_from((None, 1, 2)),
-            st.lists(st.booleans(), max_size=3),
-            st.booleans(),
-        ),
-        max_size=6,
+        st.tuples(st.sampled_from((None, 0, 0.001)), st.sampled_from((None, 1, 2)), st.booleans()), max_size=6
     ),
     bursts=st.lists(st.tuples(pieces, st.integers(0, 4)), max_size=12),
     limit=st.sampled_from((SMALL, LARGE)),
@@ -315,44 +296,3 @@ def test_of_finished_logs_the_oldest_go_first_when_they_take_too_much_room() -> 
 
     kept = [run_id for run_id in (oldest, *others) if log.reader(run_id, None) is not None]
     assert kept == others[1:]
-
-
-def refuse(_: Batch) -> bool:
-    raise ConnectionError("gone")
-
-
-async def test_what_a_reader_cannot_take_is_its_own_trouble_and_not_the_writers() -> None:
-    log, run_id = open_log(0)
-    reader, other = log.reader(run_id, Cursor(1, 1)), log.reader(run_id, Cursor(1, 1))
-    assert reader is not None
-    assert other is not None
-    refusing = asyncio.create_task(reader.next(None, refuse))
-    waiting = asyncio.create_task(other.next(None))
-    await asyncio.sleep(0)
-
-    event = chunk("a")
-    assert log.append(run_id, 1, [event]) == 2
-
-    with pytest.raises(ConnectionError):
-        await refusing
-    assert await waiting == Batch(2, [event])
-
-
-async def test_what_is_pushed_is_no_silence_and_after_it_there_is_one() -> None:
-    log, run_id = open_log(0)
-    reader = log.reader(run_id, Cursor(1, 1))
-    assert reader is not None
-    taken: list[Event] = []
-
-    def push(batch: Batch) -> bool:
-        taken.extend(batch.events)
-        return True
-
-    waiting = asyncio.create_task(reader.next(0.05, push))
-    await asyncio.sleep(0)
-    events = [chunk(str(number)) for number in range(MOST_EVENTS_IN_A_BATCH + 1)]
-    log.append(run_id, 1, events)
-
-    assert await waiting is None
-    assert taken == events
-    assert reader.cursor == Cursor(1, len(events) + 1)
