@@ -149,6 +149,12 @@ class UserQuery:
         return Viewer.of(ctx, ctx.caller) if ctx.caller is not None else None
 
     @strawberry.field(
+        description="Whether anybody has an account; while nobody has, `register` makes the first one."
+    )
+    async def has_accounts(self, info: Info) -> bool:
+        return await auth.has_accounts(info.context.anonymous)
+
+    @strawberry.field(
         description="An account: one's own, or for administrators any, and then null if there is none. "
         "Others' are NOT_ALLOWED."
     )

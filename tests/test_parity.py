@@ -20,6 +20,7 @@ GRAPHQL_ONLY = {
     "changes.follow_threads": "REST has no stream of threads",
     "changes.threads_cursor": "goes with it",
     "search_status.search_status": "the contract has no such route",
+    "auth.has_accounts": "the contract has no such route",
     "server_status.server_status": "the contract has no such route",
     "users.list_users": "the contract has no management of accounts beyond registering",
     "users.get_user": "as above",

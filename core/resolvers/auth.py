@@ -118,13 +118,22 @@ async def logout(ctx: Context) -> None:
 
 def _check_may_register(session: Session, caller: User | None) -> bool:
     """Whether the account to be made is the first; raises if the caller may make none."""
-    if not session.scalar(select(exists(select(UserRow.id)))):
+    if not _has_accounts(session):
         return True
     if caller is None:
         raise Unauthenticated("Not authenticated")
     if not caller.is_admin:
         raise NotAllowed("Only administrators create accounts")
     return False
+
+
+async def has_accounts(ctx: Context) -> bool:
+    """Whether anybody has an account: while nobody has, whoever comes may make the first one."""
+    return await ctx.db.read(_has_accounts)
+
+
+def _has_accounts(session: Session) -> bool:
+    return bool(session.scalar(select(exists(select(UserRow.id)))))
 
 
 def check_account(values: Mapping[str, Any]) -> None:

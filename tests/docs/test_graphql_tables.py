@@ -22,7 +22,7 @@ PARITY = PAGE.table("REST", "GraphQL")
 ONLY_REST = {"GET /health", "GET /health/ready"}
 ONLY_GRAPHQL = {
     *("node", "nodes", "regenerate", "threadsChanged", "searchStatus", "serverStatus"),
-    *("user", "users", "createUser", "updateUser", "deactivateUser"),
+    *("hasAccounts", "user", "users", "createUser", "updateUser", "deactivateUser"),
 }
 # Refused before the API sees them.
 OF_BODIES = {"BODY_TOO_LARGE", "BODY_TOO_SLOW"}

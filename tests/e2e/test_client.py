@@ -36,7 +36,10 @@ def test_a_wrong_password_is_told(
 ) -> None:
     username = unique("ada")
     new_user(username=username)
-    assert clean(pages.visit("refused", server, username=username))["problem"] == "Invalid credentials"
+    assert (
+        clean(pages.visit("refused", server, username=username))["problem"]
+        == "Username and password do not belong together."
+    )
 
 
 def test_an_answer_goes_on_in_every_tab_and_after_a_reload(pages: Pages, lab: Lab) -> None:

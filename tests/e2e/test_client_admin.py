@@ -26,7 +26,7 @@ def test_accounts_are_made_and_changed_and_the_server_is_seen(pages: Pages, lab:
     lab.provider.set_models(plain_error("Out for lunch", 503))
     visit.go_on()
     report = clean(visit.report())
-    assert "already exists" in report["problem"]
+    assert "exists already" in report["problem"]
     assert "Ada Lovelace" in report["made"]
     assert "Ada Lovelace" not in report["changed"]
     assert "admin" in report["changed"]

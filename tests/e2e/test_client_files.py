@@ -28,7 +28,8 @@ def test_an_upload_is_followed_given_up_and_sent_again(
         report = clean(pages.visit("upload", lab.server, **lab.user))
         assert len(lab.provider.requests(lab.model)) == 1
     assert report["draft"] == ["Keep this", "big.bin"]
-    assert "larger than 5000000 bytes" in report["problem"]
+    assert report["problem"] == "Files may be 4.9 MB together."
+    assert report["left"] == 0
 
 
 def test_chats_are_saved_as_files(pages: Pages, lab: Lab) -> None:

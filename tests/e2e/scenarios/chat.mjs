@@ -5,7 +5,7 @@ import { shot } from '../browser.mjs';
 export const CHAT = {
   async first(page, report, { username, password }) {
     await shot(page, 'sign-in');
-    await page.getByRole('button', { name: 'New here? Create the first account' }).click();
+    await page.getByRole('heading', { name: 'Create the first account' }).waitFor();
     await page.getByLabel('Username').fill(username);
     await page.getByLabel('Password').fill(password);
     await page.getByRole('button', { name: 'Create account' }).click();
@@ -28,7 +28,7 @@ export const CHAT = {
 
   /** With models that do what they will: asked in English, found in German. */
   async real(page, report, { username, password }) {
-    await page.getByRole('button', { name: 'New here? Create the first account' }).click();
+    await page.getByRole('heading', { name: 'Create the first account' }).waitFor();
     await page.getByLabel('Username').fill(username);
     await page.getByLabel('Password').fill(password);
     await page.getByRole('button', { name: 'Create account' }).click();

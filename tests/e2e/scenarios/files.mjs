@@ -38,10 +38,10 @@ export const FILES = {
     await page.getByRole('button', { name: 'Remove unwanted.png' }).click();
 
     const dragged = await transfer(page, 'notes.txt', 'text/plain', 'Some notes');
-    await page.dispatchEvent('.drop-zone', 'dragenter', { dataTransfer: dragged });
+    await page.dispatchEvent('.list', 'dragover', { dataTransfer: dragged });
     await page.getByText('Drop files here').waitFor();
     await shot(page, 'drop');
-    await page.dispatchEvent('.drop-zone', 'drop', { dataTransfer: dragged });
+    await page.dispatchEvent('.list', 'drop', { dataTransfer: dragged });
     await page.getByText('Drop files here').waitFor({ state: 'detached' });
 
     const copied = await transfer(page, 'pasted.csv', 'text/csv', 'a,b');
@@ -88,8 +88,8 @@ export const FILES = {
       mimeType: 'application/octet-stream',
       buffer: Buffer.alloc(7_000_000),
     });
-    await page.getByRole('button', { name: 'Send' }).click();
-    report.problem = await page.locator('.notices .error').innerText();
+    report.problem = await page.locator('.notice.error').innerText();
+    report.left = await page.locator('.composer .file-name').count();
   },
 
   async exports(page, report, user) {

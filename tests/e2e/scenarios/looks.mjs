@@ -76,7 +76,7 @@ export const LOOKS = {
     const colours = () => page.evaluate(() => getComputedStyle(document.body).backgroundColor);
     report.light = await colours();
     await account(page);
-    await page.getByLabel('Colours').selectOption('dark');
+    await page.getByLabel('Theme').selectOption('dark');
     report.dark = await colours();
     await page.getByLabel('Language').selectOption('ru');
     await page.getByRole('link', { name: 'Новый чат' }).waitFor();

@@ -73,6 +73,20 @@ describe('Blocks', () => {
     expect(blocks.done).toEqual(['````\n```\n\ncode\n````\n\n', 'prose\n\n']);
   });
 
+  it('cuts a long list between its items, where their numbers allow it', () => {
+    const parts = (lines: string[]): number[] => {
+      const blocks = new Blocks();
+      blocks.take(`${lines.join('\n')}\n`);
+      expect([...blocks.done, blocks.last].join('')).toBe(`${lines.join('\n')}\n`);
+      return [...blocks.done, blocks.last].map((part) => part.trim().split('\n').length);
+    };
+    const count = Array.from({ length: 30 }, (_, place) => place);
+    expect(parts(count.map((place) => `- item ${place}`))).toEqual([12, 12, 6]);
+    expect(parts(count.map((place) => `${place + 3}. item`))).toEqual([12, 12, 6]);
+    expect(parts(count.map(() => '1. item'))).toEqual([30]);
+    expect(parts(['Some things:', ...count.map((place) => `* item ${place}\n  of two lines`)])).toHaveLength(5);
+  });
+
   it('begins anew when the text is another', () => {
     const blocks = grown(5);
     blocks.take('Something\n\nelse\n');

@@ -23,6 +23,7 @@ function question(id: string, payload: unknown, parent: string | null = null): S
     sender: 'ASSISTANT',
     metadata: { interrupt_payload: payload },
     parent: parent === null ? null : { id: parent },
+    run: { status: 'INTERRUPTED' },
   };
 }
 
@@ -36,8 +37,8 @@ describe('formOf', () => {
     expect(form?.isSecret).toBe(false);
     expect(form?.fields.map(({ name, kind, isRequired, initial }) => [name, kind, isRequired, initial])).toEqual([
       ['city', 'text', true, ''],
-      ['nights', 'number', false, '2'],
-      ['breakfast', 'boolean', false, ''],
+      ['nights', 'integer', false, '2'],
+      ['breakfast', 'boolean', false, 'false'],
       ['room', 'choice', false, ''],
       ['wishes', 'long', false, ''],
     ]);
@@ -84,9 +85,19 @@ describe('replyOf', () => {
 
   it('gives several values as JSON, each of its type, and leaves out what was left out', () => {
     const form = formOf(SCHEMA);
-    const values = { city: 'Berlin', nights: '3', breakfast: 'true', room: '', wishes: '' };
+    const values = { city: 'Berlin', nights: 3, breakfast: 'true', room: '', wishes: '' };
     expect(form && JSON.parse(replyOf(form, values))).toEqual({ city: 'Berlin', nights: 3, breakfast: true });
   });
+});
+
+it('alters no number that is too long for one', () => {
+  const form = formOf({ fields: [{ name: 'a', type: 'integer' }, { name: 'b' }] });
+  expect(form && replyOf(form, { a: '12345678901234567890', b: 'x' })).toBe('{"a":"12345678901234567890","b":"x"}');
+});
+
+it('can say no', () => {
+  const form = formOf({ fields: [{ name: 'sure', type: 'boolean' }] });
+  expect(form && replyOf(form, { sure: form.fields[0]?.initial ?? '' })).toBe('false');
 });
 
 describe('openQuestion', () => {
@@ -104,8 +115,17 @@ describe('openQuestion', () => {
   });
 
   it('is still open when a reply did not get through', () => {
-    const part: Said = { id: 'part', sender: 'ASSISTANT', metadata: {}, parent: { id: 'u3' } };
+    const part: Said = { id: 'part', sender: 'ASSISTANT', metadata: {}, parent: { id: 'u3' }, run: { status: 'CANCELLED' } };
     const messages = [asked, said('u2', 'FAILED'), said('u3', 'CANCELLED'), part];
     expect(openQuestion(messages)?.messageId).toBe('q');
+  });
+
+  it('is still open when it is asked for again in vain', () => {
+    expect(openQuestion([said('u1', 'FAILED'), asked])?.messageId).toBe('q');
+  });
+
+  it('is closed by an answer, though another answer to the reply failed later', () => {
+    const done: Said = { id: 'done', sender: 'ASSISTANT', metadata: {}, parent: { id: 'u2' }, run: { status: 'COMPLETED' } };
+    expect(openQuestion([asked, said('u2', 'FAILED'), done])).toBeNull();
   });
 });

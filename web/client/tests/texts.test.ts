@@ -30,6 +30,7 @@ describe('titleOf', () => {
     expect(long.length).toBeLessThanOrEqual(61);
     expect(long).toMatch(/word…$/);
     expect(titleOf('x'.repeat(100))).toBe(`${'x'.repeat(60)}…`);
+    expect(titleOf('👩‍👩‍👧'.repeat(100))).toBe(`${'👩‍👩‍👧'.repeat(60)}…`);
   });
 });
 
@@ -64,6 +65,12 @@ describe('versions', () => {
   it('shows the newest answer to a question, or the chosen one', () => {
     expect(shown(messages, new Set()).map(({ id }) => id)).toEqual(['q', 'b', 'c', 'd']);
     expect(shown(messages, new Set(['a'])).map(({ id }) => id)).toEqual(['q', 'a', 'c', 'd']);
+  });
+
+  it('shows each answer behind its question, though another was asked meanwhile', () => {
+    const other: Answering = { id: 'q2', sender: 'USER', parent: null };
+    const said = [asked, other, answer('a', 'q'), answer('b', 'q2'), answer('early', 'not loaded')];
+    expect(shown(said, new Set()).map(({ id }) => id)).toEqual(['q', 'a', 'q2', 'b', 'early']);
   });
 
   it('counts those that have others beside them', () => {

@@ -1,7 +1,7 @@
 /** Asking the server: every request carries a token that counts, and failures are exceptions with a sentence. */
 import { type AnyVariables, Client, type TypedDocumentNode, fetchExchange } from '@urql/core';
 
-import { LOGIN, LOGOUT, REFRESH, REGISTER } from './operations';
+import { HAS_ACCOUNTS, LOGIN, LOGOUT, REFRESH, REGISTER } from './operations';
 import { SignedOut, TokenKeeper } from './tokens';
 
 /** Where the API is. Vite's own server passes on what is asked of it: see `vite.config.ts`. */
@@ -10,11 +10,19 @@ export const BASE: string = (import.meta.env.PROD ? import.meta.env.VITE_API_BAS
 /** The server cannot be reached, or is not able to answer for now. */
 export class Unreachable extends Error {}
 
-/** The server refuses, and says why. */
-export class Refused extends Error {}
+/** The server refuses, and says why: in a sentence, and in a word for programs if it has one. */
+export class Refused extends Error {
+  constructor(
+    message: string,
+    readonly code: unknown = undefined,
+  ) {
+    super(message);
+  }
+}
 
 const UNAUTHENTICATED = 'UNAUTHENTICATED';
-const FOR_NOW = new Set(['UNAVAILABLE', 'DATABASE_UNAVAILABLE', 'SHUTTING_DOWN', 'RUN_ELSEWHERE']);
+/** Codes of failures that pass by themselves. */
+const FOR_NOW: ReadonlySet<unknown> = new Set(['UNAVAILABLE', 'DATABASE_UNAVAILABLE', 'SHUTTING_DOWN', 'RUN_ELSEWHERE']);
 
 const urql = new Client({
   url: new URL('/graphql', BASE).href,
@@ -23,41 +31,54 @@ const urql = new Client({
   requestPolicy: 'network-only',
 });
 
-let onSignedOut: () => void = () => undefined;
+let onSignedOut: (isSomebodyElse: boolean) => void = () => undefined;
 
 export const tokens = new TokenKeeper(
   async (refreshToken) => {
     const { refresh } = await perform(REFRESH, { input: { refreshToken } }, null);
     return refresh.__typename === 'RefreshSuccess' ? refresh.tokens : null;
   },
-  () => onSignedOut(),
+  (isSomebodyElse) => onSignedOut(isSomebodyElse),
 );
 
-/** Have `listener` told when nobody is signed in any more, in this tab or another. */
-export function whenSignedOut(listener: () => void): void {
+/** Have `listener` told when nobody, or somebody else, is signed in any more, by this tab or another. */
+export function whenSignedOut(listener: (isSomebodyElse: boolean) => void): void {
   onSignedOut = listener;
+}
+
+/** Whether anybody has an account: else one may be made here, of an administrator. */
+export async function hasAccounts(): Promise<boolean> {
+  return (await perform(HAS_ACCOUNTS, {}, null)).hasAccounts;
 }
 
 export async function signIn(username: string, password: string): Promise<void> {
   const { login } = await perform(LOGIN, { input: { username, password } }, null);
-  if (login.__typename !== 'LoginSuccess') throw new Refused(login.message);
-  tokens.keep(login.tokens);
+  if (login.__typename !== 'LoginSuccess') throw new Refused(login.message, login.code);
+  tokens.keep(login.tokens, login.viewer.user.id);
 }
 
 export async function register(username: string, password: string): Promise<void> {
   const { register: made } = await perform(REGISTER, { input: { username, password } }, null);
-  if (made.__typename !== 'RegisterSuccess') throw new Refused(made.message);
+  if (made.__typename !== 'RegisterSuccess') throw new Refused(made.message, made.code);
 }
 
-/** Sign out here and, if the server can be reached, on every device. */
+/** Sign out here at once and, if the server can be reached, on every device. */
 export async function signOut(): Promise<void> {
+  const held = tokens.get();
+  tokens.drop();
+  if (held === null) return;
   try {
-    await ask(LOGOUT, {});
+    const isFresh = Date.now() < held.endsAt;
+    const token = isFresh ? held.accessToken : await renewed(held.refreshToken);
+    if (token !== null) await perform(LOGOUT, {}, token);
   } catch (error) {
     if (!(error instanceof Unreachable || error instanceof SignedOut)) throw error;
-  } finally {
-    tokens.drop();
   }
+}
+
+async function renewed(refreshToken: string): Promise<string | null> {
+  const { refresh } = await perform(REFRESH, { input: { refreshToken } }, null);
+  return refresh.__typename === 'RefreshSuccess' ? refresh.tokens.accessToken : null;
 }
 
 /** The data of an operation. Rejects with `SignedOut`, `Unreachable` or `Refused`. */
@@ -110,5 +131,10 @@ export function failureOf(errors: readonly ToldError[]): Error | null {
   if (first === undefined) return null;
   const code = first.extensions?.code;
   if (code === UNAUTHENTICATED) return new SignedOut(first.message);
-  return typeof code === 'string' && FOR_NOW.has(code) ? new Unreachable(first.message) : new Refused(first.message);
+  return isForNow(code) ? new Unreachable(first.message) : new Refused(first.message, code);
+}
+
+/** Whether a failure with this code passes by itself. */
+export function isForNow(code: unknown): boolean {
+  return FOR_NOW.has(code);
 }

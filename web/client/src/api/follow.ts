@@ -3,7 +3,7 @@ import { type AnyVariables, type TypedDocumentNode, stringifyDocument } from '@u
 import { CloseCode, createClient } from 'graphql-ws';
 import { ref } from 'vue';
 
-import { BASE, tokens } from './client';
+import { BASE, isForNow, tokens } from './client';
 import { SignedOut } from './tokens';
 
 const SHORTEST_WAIT_MS = 250;
@@ -120,13 +120,13 @@ export function follow<Data, Variables extends AnyVariables & { after?: string |
             if (seen.isOver) return stop();
           }
           const first = errors?.[0];
-          if (first !== undefined && !isForNow(first.extensions?.code)) refuse(first.message);
+          if (first !== undefined && !passes(first.extensions?.code)) refuse(first.message);
         },
         error: (error) => {
           if (!isCurrent()) return;
           if (error instanceof SignedOut) return stop();
           const first = Array.isArray(error) ? (error[0] as { message: string; extensions?: { code?: string } }) : null;
-          if (first !== null && !isForNow(first.extensions?.code)) return refuse(first.message);
+          if (first !== null && !passes(first.extensions?.code)) return refuse(first.message);
           lost();
           again();
         },
@@ -146,15 +146,7 @@ export function follow<Data, Variables extends AnyVariables & { after?: string |
   return stop;
 }
 
-const FOR_NOW: ReadonlySet<unknown> = new Set([
-  undefined,
-  'UNAUTHENTICATED',
-  'SHUTTING_DOWN',
-  'RUN_ELSEWHERE',
-  'UNAVAILABLE',
-  'DATABASE_UNAVAILABLE',
-]);
-
-function isForNow(code: unknown): boolean {
-  return FOR_NOW.has(code);
+/** Whether to come back: also without a code, and with a token that counts no more, as there may be a new one. */
+function passes(code: unknown): boolean {
+  return code === undefined || code === 'UNAUTHENTICATED' || isForNow(code);
 }

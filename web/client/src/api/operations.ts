@@ -4,18 +4,26 @@ import { graphql } from './gql';
 export const VIEWER = graphql(`
   query Viewer {
     viewer {
-      user { id username fullName roles }
+      user { id username fullName }
       permissions
+      maxBodyBytes
     }
   }
+`);
+
+export const HAS_ACCOUNTS = graphql(`
+  query HasAccounts { hasAccounts }
 `);
 
 export const LOGIN = graphql(`
   mutation Login($input: LoginInput!) {
     login(input: $input) {
       __typename
-      ... on LoginSuccess { tokens { accessToken refreshToken expiresIn } }
-      ... on Error { message }
+      ... on LoginSuccess {
+        tokens { accessToken refreshToken expiresIn }
+        viewer { user { id } }
+      }
+      ... on Error { code message }
     }
   }
 `);
@@ -24,7 +32,7 @@ export const REGISTER = graphql(`
   mutation Register($input: RegisterInput!) {
     register(input: $input) {
       __typename
-      ... on Error { message }
+      ... on Error { code message }
     }
   }
 `);
@@ -50,10 +58,9 @@ export const THREAD_PARTS = graphql(`
   fragment ThreadParts on Thread {
     id
     title
-    summary
-    model
     messageCount
     isDeleted
+    awaitsSecret
     updatedAt
     activeRun { id status }
   }
@@ -85,7 +92,7 @@ export const CREATE_THREAD = graphql(`
     createThread(input: $input) {
       __typename
       ... on CreateThreadSuccess { thread { ...ThreadParts } }
-      ... on Error { message }
+      ... on Error { code message }
     }
   }
 `);
@@ -95,7 +102,7 @@ export const RENAME_THREAD = graphql(`
     updateThread(input: $input) {
       __typename
       ... on UpdateThreadSuccess { thread { ...ThreadParts } }
-      ... on Error { message }
+      ... on Error { code message }
     }
   }
 `);
@@ -104,7 +111,7 @@ export const DELETE_THREAD = graphql(`
   mutation DeleteThread($input: DeleteThreadInput!) {
     deleteThread(input: $input) {
       __typename
-      ... on Error { message }
+      ... on Error { code message }
     }
   }
 `);
@@ -114,16 +121,15 @@ export const RESTORE_THREAD = graphql(`
     restoreThread(input: $input) {
       __typename
       ... on RestoreThreadSuccess { thread { ...ThreadParts } }
-      ... on Error { message }
+      ... on Error { code message }
     }
   }
 `);
 
-/** Those that are deleted are among them, and have to be picked out. */
-export const ALL_THREADS = graphql(`
-  query AllThreads($first: Int!, $after: Cursor) {
-    threads(first: $first, after: $after, includeDeleted: true) {
-      nodes { id title isDeleted deletedAt }
+export const DELETED_THREADS = graphql(`
+  query DeletedThreads($first: Int!, $after: Cursor) {
+    threads(first: $first, after: $after, onlyDeleted: true) {
+      nodes { id title deletedAt }
       pageInfo { hasNextPage endCursor }
     }
   }
@@ -139,9 +145,6 @@ export const RUN_PARTS = graphql(`
   fragment RunParts on Run {
     id
     status
-    model
-    cursor
-    error { code message }
   }
 `);
 
@@ -208,7 +211,7 @@ export const SEND = graphql(`
         userMessage { ...MessageParts }
         run { ...RunParts }
       }
-      ... on Error { message }
+      ... on Error { code message }
     }
   }
 `);
@@ -231,21 +234,11 @@ export const RUN_EVENTS = graphql(`
   }
 `);
 
-export const EDIT_MESSAGE = graphql(`
-  mutation EditMessage($input: UpdateMessageInput!) {
-    updateMessage(input: $input) {
-      __typename
-      ... on UpdateMessageSuccess { updatedMessage { ...MessageParts } }
-      ... on Error { message }
-    }
-  }
-`);
-
 export const CANCEL = graphql(`
   mutation Cancel($input: CancelRunInput!) {
     cancelRun(input: $input) {
       __typename
-      ... on Error { message }
+      ... on Error { code message }
     }
   }
 `);
@@ -255,7 +248,7 @@ export const REGENERATE = graphql(`
     regenerate(input: $input) {
       __typename
       ... on RegenerateSuccess { run { ...RunParts } }
-      ... on Error { message }
+      ... on Error { code message }
     }
   }
 `);
@@ -270,7 +263,6 @@ export const USER_PARTS = graphql(`
     allowedProducts
     allowedAgents
     isActive
-    createdAt
     lastLoginAt
   }
 `);
@@ -289,7 +281,7 @@ export const CREATE_USER = graphql(`
     createUser(input: $input) {
       __typename
       ... on CreateUserSuccess { user { ...UserParts } }
-      ... on Error { message }
+      ... on Error { code message }
     }
   }
 `);
@@ -299,7 +291,7 @@ export const UPDATE_USER = graphql(`
     updateUser(input: $input) {
       __typename
       ... on UpdateUserSuccess { user { ...UserParts } }
-      ... on Error { message }
+      ... on Error { code message }
     }
   }
 `);

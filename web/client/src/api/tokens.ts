@@ -1,6 +1,8 @@
 /** The tokens of who is signed in: kept for all tabs, refreshed by one of them at a time. */
 
 export interface Tokens {
+  /** Whose they are. */
+  userId: string;
   accessToken: string;
   refreshToken: string;
   /** When the access token ends, in milliseconds since the epoch, by this machine's clock. */
@@ -25,13 +27,23 @@ export class SignedOut extends Error {}
 type Refresh = (refreshToken: string) => Promise<GivenTokens | null>;
 
 export class TokenKeeper {
-  /** `refresh` asks the server for new tokens, null if it refuses; `ended` is told when they are gone. */
+  private userId: string | null;
+
+  /**
+   * `refresh` asks the server for new tokens, null if it refuses; `ended` is told when they are gone, and whether
+   * somebody else is signed in by now, in another tab.
+   */
   constructor(
     private readonly refresh: Refresh,
-    private readonly ended: () => void,
+    private readonly ended: (isSomebodyElse: boolean) => void,
   ) {
+    this.userId = this.get()?.userId ?? null;
     addEventListener('storage', (event) => {
-      if (event.key === KEY && event.newValue === null) this.ended();
+      if (event.key !== KEY && event.key !== null) return; // null: all was cleared
+      const userId = this.get()?.userId ?? null;
+      if (userId === this.userId) return;
+      this.userId = userId;
+      this.ended(userId !== null);
     });
   }
 
@@ -40,15 +52,17 @@ export class TokenKeeper {
     return stored === null ? null : (JSON.parse(stored) as Tokens);
   }
 
-  keep(given: GivenTokens): void {
+  keep(given: GivenTokens, userId: string): void {
     const { accessToken, refreshToken, expiresIn } = given;
     const endsAt = Date.now() + expiresIn * 1000;
-    localStorage.setItem(KEY, JSON.stringify({ accessToken, refreshToken, endsAt } satisfies Tokens));
+    this.userId = userId;
+    localStorage.setItem(KEY, JSON.stringify({ userId, accessToken, refreshToken, endsAt } satisfies Tokens));
   }
 
   drop(): void {
+    this.userId = null;
     localStorage.removeItem(KEY);
-    this.ended();
+    this.ended(false);
   }
 
   /** An access token that counts for a while. Rejects with `SignedOut`. */
@@ -71,7 +85,7 @@ export class TokenKeeper {
         this.drop();
         throw new SignedOut();
       }
-      this.keep(given);
+      this.keep(given, tokens.userId);
       return given.accessToken;
     });
   }

@@ -1,7 +1,7 @@
 /** Operations that carry files, as the GraphQL multipart request specification has it. */
 import { type AnyVariables, type TypedDocumentNode, stringifyDocument } from '@urql/core';
 
-import { BASE, Unreachable, failureOf, withToken } from './client';
+import { BASE, Refused, Unreachable, failureOf, withToken } from './client';
 
 /** Told what part of the files, 0 to 1, has gone out. */
 export type Progress = (part: number) => void;
@@ -43,7 +43,7 @@ function post<Data>(form: FormData, token: string, progress: Progress, signal: A
       const answer = request.response as { data?: Data; errors?: { message: string }[] } | null;
       const failure = failureOf(answer?.errors ?? []);
       if (failure !== null) reject(failure);
-      else if (answer?.data == null) reject(new Unreachable(request.statusText));
+      else if (answer?.data == null) reject(new (request.status < 500 ? Refused : Unreachable)(request.statusText));
       else resolve(answer.data);
     };
     request.onerror = () => reject(new Unreachable());

@@ -3,7 +3,7 @@ import { computed, ref, shallowRef } from 'vue';
 
 import { Refused, ask } from '../api/client';
 import type { MessagePartsFragment, RunStatus } from '../api/gql/graphql';
-import { CANCEL, CONVERSATION, EDIT_MESSAGE, NEWER_MESSAGES, REGENERATE, SEND } from '../api/operations';
+import { CANCEL, CONVERSATION, NEWER_MESSAGES, REGENERATE, SEND } from '../api/operations';
 import { patiently } from '../api/patience';
 import { type Progress, askWithFiles } from '../api/uploads';
 import { type AnswerEnd, LiveAnswers } from './answers';
@@ -31,6 +31,8 @@ export class Conversation {
   readonly live = this.answers.list;
   readonly isBusy = computed(() => this.live.value.length > 0);
   readonly title = ref('');
+  /** Whether the next message is a secret, as far as was heard when messages were loaded. */
+  readonly awaitsSecret = ref(false);
   /** Cursors of the oldest and of the newest message that was loaded. */
   private oldest: string | null = null;
   private newest: string | null = null;
@@ -56,6 +58,7 @@ export class Conversation {
     this.isMissing.value = thread == null;
     if (thread == null) return;
     this.title.value = thread.title ?? '';
+    this.awaitsSecret.value = thread.awaitsSecret;
     this.messages.value = [];
     this.hasNewer.value = cursor !== null;
     this.newest = thread.messages.pageInfo.startCursor ?? null;
@@ -84,14 +87,14 @@ export class Conversation {
     });
   }
 
-  /** Something was said, perhaps in another tab or on another device: learn what. */
+  /** Something was said or changed, perhaps in another tab or on another device: learn what. */
   async catchUp(): Promise<void> {
     this.isStale = true;
     await this.loading?.catch(() => undefined);
     await this.once(async () => {
       while (this.isStale && this.isLoaded.value && !this.hasNewer.value) {
         this.isStale = false;
-        while (await this.takeNewer());
+        if (!(await this.takeNewest())) while (await this.takeNewer());
       }
     });
   }
@@ -105,7 +108,7 @@ export class Conversation {
     const { sendMessage: sent } = await (files.length > 0
       ? askWithFiles(SEND, { input }, parts, progress, signal)
       : ask(SEND, { input }));
-    if (sent.__typename !== 'SendMessageSuccess') throw new Refused(sent.message);
+    if (sent.__typename !== 'SendMessageSuccess') throw new Refused(sent.message, sent.code);
     if (this.hasNewer.value) return this.open();
     this.put(sent.userMessage);
     if (sent.run != null) this.answers.follow(sent.run, sent.userMessage.id);
@@ -115,19 +118,13 @@ export class Conversation {
     await Promise.all(this.live.value.map(({ runId }) => ask(CANCEL, { input: { runId } })));
   }
 
-  /** Have a question answered anew. */
-  async regenerate(messageId: string, model: string): Promise<void> {
-    const { regenerate: made } = await ask(REGENERATE, { input: { messageId, model } });
-    if (made.__typename !== 'RegenerateSuccess') throw new Refused(made.message);
+  /** Have a question answered anew; with a text, that is what it says from now on. */
+  async regenerate(messageId: string, model: string, text: string | null = null): Promise<void> {
+    const { regenerate: made } = await ask(REGENERATE, { input: { messageId, model, text } });
+    if (made.__typename !== 'RegenerateSuccess') throw new Refused(made.message, made.code);
+    const question = this.messages.value.find(({ id }) => id === messageId);
+    if (question !== undefined && text !== null) this.put({ ...question, text });
     this.answers.follow(made.run, messageId);
-  }
-
-  /** Have the newest question say something else, and be answered anew. */
-  async edit(messageId: string, text: string, model: string): Promise<void> {
-    const { updateMessage: made } = await ask(EDIT_MESSAGE, { input: { threadId: this.threadId, messageId, text } });
-    if (made.__typename !== 'UpdateMessageSuccess') throw new Refused(made.message);
-    this.put(made.updatedMessage);
-    await this.regenerate(messageId, model);
   }
 
   /** Do this unless something is being loaded already, which is waited for then. */
@@ -145,6 +142,21 @@ export class Conversation {
     this.add(page.nodes, 'older');
     this.hasMore.value = page.pageInfo.hasNextPage;
     this.oldest = page.pageInfo.endCursor ?? this.oldest;
+  }
+
+  /** Load the newest page again, with what was changed of it; false if there is more between it and what is here. */
+  private async takeNewest(): Promise<boolean> {
+    const own = this.generation;
+    const { thread } = await ask(CONVERSATION, { id: this.threadId, first: PAGE, after: null });
+    if (thread == null || own !== this.generation) return true;
+    this.awaitsSecret.value = thread.awaitsSecret;
+    const { nodes, pageInfo } = thread.messages;
+    const known = new Set(this.messages.value.map(({ id }) => id));
+    if (known.size > 0 && !nodes.some(({ id }) => known.has(id))) return false;
+    if (known.size === 0) this.takeOlder(thread.messages);
+    else this.add(nodes, 'newer');
+    this.newest = pageInfo.startCursor ?? this.newest;
+    return true;
   }
 
   /** Load a page of what is newer than what was loaded; whether there is more. */

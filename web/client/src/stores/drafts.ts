@@ -1,29 +1,36 @@
 import { defineStore } from 'pinia';
 import { shallowReactive } from 'vue';
 
+import { tokens } from '../api/client';
+
 const PREFIX = 'gwp-chat.draft.';
 
-/** What is written and not sent yet, by thread: it survives a reload, a crash and a server that is away. */
+/** What is written and not sent yet, by user and thread: it survives a reload, a crash and a server that is away. */
 export const useDrafts = defineStore('drafts', () => {
   /** These survive none of it but the server: browsers keep no files for a page. */
   const files = shallowReactive(new Map<string, readonly File[]>());
 
+  /** Nobody sees what somebody else wrote, whoever signs in next in this browser. */
+  function keyOf(place: string): string {
+    return `${PREFIX}${tokens.get()?.userId ?? ''}.${place}`;
+  }
+
   function get(place: string): string {
-    return localStorage.getItem(PREFIX + place) ?? '';
+    return localStorage.getItem(keyOf(place)) ?? '';
   }
 
   function keep(place: string, text: string): void {
-    if (text === '') localStorage.removeItem(PREFIX + place);
-    else localStorage.setItem(PREFIX + place, text);
+    if (text === '' || tokens.get() === null) localStorage.removeItem(keyOf(place));
+    else localStorage.setItem(keyOf(place), text);
   }
 
   function filesOf(place: string): readonly File[] {
-    return files.get(place) ?? [];
+    return files.get(keyOf(place)) ?? [];
   }
 
   function keepFiles(place: string, kept: readonly File[]): void {
-    if (kept.length === 0) files.delete(place);
-    else files.set(place, kept);
+    if (kept.length === 0) files.delete(keyOf(place));
+    else files.set(keyOf(place), kept);
   }
 
   function addFiles(place: string, added: Iterable<File>): void {
@@ -37,10 +44,14 @@ export const useDrafts = defineStore('drafts', () => {
     keepFiles(from, []);
   }
 
-  /** Leave none to who signs in next. */
+  /** Leave nothing of who is signed in. */
   function forget(): void {
-    for (const key of Object.keys(localStorage)) if (key.startsWith(PREFIX)) localStorage.removeItem(key);
-    files.clear();
+    const own = keyOf('');
+    const sent = own.replace(PREFIX, 'gwp-chat.sending.');
+    for (const key of Object.keys(localStorage)) {
+      if (key.startsWith(own) || key.startsWith(sent)) localStorage.removeItem(key);
+    }
+    for (const key of files.keys()) if (key.startsWith(own)) files.delete(key);
   }
 
   return { get, keep, filesOf, keepFiles, addFiles, move, forget };

@@ -1,7 +1,7 @@
 import { defineStore } from 'pinia';
 import { computed, ref, watch } from 'vue';
 
-import { ask } from '../api/client';
+import { Refused, Unreachable, ask } from '../api/client';
 import { MODELS } from '../api/operations';
 
 export interface ModelChoice {
@@ -10,6 +10,8 @@ export interface ModelChoice {
 }
 
 const KEY = 'gwp-chat.model';
+const SHORTEST_WAIT_MS = 1_000;
+const LONGEST_WAIT_MS = 30_000;
 const FALLBACK: ModelChoice[] = (import.meta.env.VITE_OPENAI_FALLBACK_MODELS ?? '')
   .split(',')
   .map((id) => id.trim())
@@ -29,14 +31,19 @@ export const useModels = defineStore('models', () => {
   });
   watch(wanted, (id) => localStorage.setItem(KEY, id));
 
-  /** Learn what is offered; the fallback while the provider is away, or offers nothing. */
-  async function load(): Promise<void> {
-    try {
-      const found = (await ask(MODELS, {})).models.map(({ id, name }) => ({ id, name: name ?? id }));
-      models.value = found.length > 0 ? found : FALLBACK;
-    } catch (error) {
-      models.value = FALLBACK;
-      if (FALLBACK.length === 0) throw error;
+  /** Learn what is offered, however long the provider is away; meanwhile there is the fallback. */
+  async function load(isWanted: () => boolean): Promise<void> {
+    models.value = FALLBACK;
+    for (let wait = SHORTEST_WAIT_MS; isWanted(); wait = Math.min(wait * 2, LONGEST_WAIT_MS)) {
+      try {
+        const found = (await ask(MODELS, {})).models.map(({ id, name }) => ({ id, name: name ?? id }));
+        if (!isWanted()) return;
+        models.value = found.length > 0 ? found : FALLBACK;
+        if (found.length > 0) return;
+      } catch (error) {
+        if (!(error instanceof Unreachable || error instanceof Refused)) throw error;
+      }
+      await new Promise((resolve) => setTimeout(resolve, wait));
     }
   }
 

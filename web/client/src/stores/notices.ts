@@ -1,10 +1,9 @@
 import { defineStore } from 'pinia';
 import { ref } from 'vue';
 
-import { Unreachable } from '../api/client';
 import { SignedOut } from '../api/tokens';
 import { Aborted } from '../api/uploads';
-import { i18n } from '../locales';
+import { sentenceOf } from '../locales/failures';
 
 export interface Notice {
   id: number;
@@ -13,7 +12,8 @@ export interface Notice {
   action?: { label: string; run: () => void };
 }
 
-const SHOWN_MS = 8000;
+const SHOWN_MS = 8_000;
+const ERROR_SHOWN_MS = 20_000;
 
 /** Short messages at the edge of the page. */
 export const useNotices = defineStore('notices', () => {
@@ -26,10 +26,11 @@ export const useNotices = defineStore('notices', () => {
 
   function show(text: string, options: { isError?: boolean; action?: Notice['action'] } = {}): void {
     const { isError = false, action } = options;
-    if (notices.value.some((notice) => notice.text === text)) return;
+    // What can be undone is told each time: it is another thing.
+    if (action === undefined && notices.value.some((notice) => notice.text === text)) return;
     const id = next++;
     notices.value = [...notices.value, { id, text, isError, ...(action === undefined ? {} : { action }) }];
-    setTimeout(() => dismiss(id), SHOWN_MS);
+    setTimeout(() => dismiss(id), isError ? ERROR_SHOWN_MS : SHOWN_MS);
   }
 
   /** Whether the work was done; what went wrong is shown. */
@@ -41,7 +42,7 @@ export const useNotices = defineStore('notices', () => {
       // The page for signing in says the first by itself, and whoever gave up knows.
       if (error instanceof SignedOut || error instanceof Aborted) return false;
       if (!(error instanceof Error)) throw error;
-      show(error instanceof Unreachable ? i18n.global.t('unreachable') : error.message, { isError: true });
+      show(sentenceOf(error), { isError: true });
       return false;
     }
   }

@@ -1,54 +1,75 @@
-/** Sending, one message at a time. */
-import { ref } from 'vue';
+import { defineStore } from 'pinia';
+import { shallowReactive } from 'vue';
 
+import { tokens } from '../api/client';
 import type { Conversation, Draft } from './conversation';
 import { useModels } from './models';
-import { useNotices } from './notices';
+
+/** A message on its way. */
+export interface Sending {
+  draft: Draft;
+  /** What part of its files, 0 to 1, has gone out. */
+  progress: number;
+  abort: () => void;
+}
 
 /** What was sent and is not known to be stored: sent again with the same key, it is stored once. */
 interface Pending {
   draft: Draft;
   key: string;
-  place: string;
+  model: string;
 }
 
-export function useSending() {
+/** Messages on their way, one a chat, whichever page is shown. */
+export const useSending = defineStore('sending', () => {
   const models = useModels();
-  const notices = useNotices();
-  const isSending = ref(false);
-  /** What part of the files, 0 to 1, has gone out. */
-  const progress = ref(0);
-  let pending: Pending | null = null;
-  let giveUp = new AbortController();
+  const byPlace = shallowReactive(new Map<string, Sending>());
+  const pending = new Map<string, Pending>();
 
-  /** Where the message is stored now, in the conversation that `open` gives; null if it is not, which was told. */
+  /**
+   * Store a message of the chat that `open` gives, whose place is known by then; the conversation, or null if
+   * nobody looks at it any more. Rejects as `Conversation.send` does. A secret is not remembered if that fails.
+   */
   async function send(
     draft: Draft,
     place: string,
-    open: () => Promise<Conversation | null>,
+    open: () => Promise<Conversation>,
+    isSecret = false,
   ): Promise<Conversation | null> {
-    if (isSending.value) return null;
-    isSending.value = true;
-    progress.value = 0;
-    giveUp = new AbortController();
-    if (pending === null || pending.place !== place || !isSame(pending.draft, draft)) {
-      pending = { draft, key: newKey(), place };
+    if (byPlace.has(place)) return null;
+    const giveUp = new AbortController();
+    let where = place;
+    const show = (progress: number): void => void byPlace.set(where, { draft, progress, abort: () => giveUp.abort() });
+    show(0);
+    try {
+      const target = await open();
+      byPlace.delete(where);
+      where = target.threadId;
+      show(0);
+      const known = pending.get(where) ?? recalled(where);
+      const one = known !== null && isSame(known.draft, draft) ? known : { draft, key: newKey(), model: models.chosen };
+      if (!isSecret) pending.set(where, one);
+      if (!isSecret && draft.files.length === 0) localStorage.setItem(placeKey(where), JSON.stringify(one));
+      await target.send(draft, one.model, one.key, show, giveUp.signal);
+      pending.delete(where);
+      localStorage.removeItem(placeKey(where));
+      return target;
+    } finally {
+      byPlace.delete(where);
     }
-    let target: Conversation | null = null;
-    const isStored = await notices.telling(
-      (async () => {
-        target = await open();
-        if (target === null || pending === null) return;
-        pending.place = target.threadId;
-        await target.send(draft, models.chosen, pending.key, (part) => (progress.value = part), giveUp.signal);
-        pending = null;
-      })(),
-    );
-    isSending.value = false;
-    return isStored ? target : null;
   }
 
-  return { isSending, progress, send, abort: () => giveUp.abort() };
+  return { byPlace, send };
+});
+
+/** Also a page that was loaded again must not send twice; files it does not know any more. */
+function recalled(place: string): Pending | null {
+  const stored = localStorage.getItem(placeKey(place));
+  return stored === null ? null : (JSON.parse(stored) as Pending);
+}
+
+function placeKey(place: string): string {
+  return `gwp-chat.sending.${tokens.get()?.userId ?? ''}.${place}`;
 }
 
 function isSame(one: Draft, other: Draft): boolean {

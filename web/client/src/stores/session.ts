@@ -11,6 +11,7 @@ type Viewer = NonNullable<ViewerQuery['viewer']>;
 export const useSession = defineStore('session', () => {
   const viewer = ref<Viewer | null>(null);
   const isSignedIn = ref(client.tokens.get() !== null);
+  let isGoing = false;
   const name = computed(() => viewer.value?.user.fullName || viewer.value?.user.username || '');
 
   const isAdmin = computed(() => viewer.value?.permissions.includes('MANAGE_USERS') ?? false);
@@ -29,11 +30,18 @@ export const useSession = defineStore('session', () => {
     await signIn(username, password);
   }
 
+  /** Sign out because one wants to. */
+  function signOut(): Promise<void> {
+    isGoing = true;
+    return client.signOut();
+  }
+
   /** Forget who was signed in; the stores of threads follow. */
   function forget(): void {
+    isGoing = false;
     isSignedIn.value = false;
     viewer.value = null;
   }
 
-  return { viewer, name, isAdmin, isSignedIn, load, signIn, createFirst, signOut: client.signOut, forget };
+  return { viewer, name, isAdmin, isSignedIn, load, signIn, createFirst, signOut, isLeaving: () => isGoing, forget };
 });

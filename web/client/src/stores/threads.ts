@@ -21,6 +21,8 @@ const PAGE = 30;
 /** The list of one's threads, the latest first, as it is on every device. */
 export const useThreads = defineStore('threads', () => {
   const byId = shallowReactive(new Map<string, Thread>());
+  /** Those that were here, and were deleted or taken away since. */
+  const gone = shallowReactive(new Set<string>());
   const list = computed(() =>
     [...byId.values()].filter((thread) => !thread.isDeleted).sort((a, b) => (a.updatedAt < b.updatedAt ? 1 : -1)),
   );
@@ -50,11 +52,17 @@ export const useThreads = defineStore('threads', () => {
       { after: page.threads.changesCursor },
       ({ threadsChanged: event }) => {
         if (event.__typename === 'ThreadUpdated') byId.set(event.thread.id, event.thread);
-        if (event.__typename === 'ThreadRemoved') byId.delete(event.threadId);
+        if (event.__typename === 'ThreadUpdated') gone.delete(event.thread.id);
+        if (event.__typename === 'ThreadRemoved') lose(event.threadId);
         return { cursor: event.cursor, isOver: false };
       },
       () => undefined,
     );
+  }
+
+  function lose(threadId: string): void {
+    byId.delete(threadId);
+    gone.add(threadId);
   }
 
   /** Forget everything: somebody else may sign in. */
@@ -64,6 +72,7 @@ export const useThreads = defineStore('threads', () => {
     stop?.();
     stop = null;
     byId.clear();
+    gone.clear();
     isLoaded.value = hasMore.value = false;
     end = null;
   }
@@ -93,28 +102,29 @@ export const useThreads = defineStore('threads', () => {
 
   async function create(title: string): Promise<Thread> {
     const { createThread: made } = await ask(CREATE_THREAD, { input: { title } });
-    if (made.__typename !== 'CreateThreadSuccess') throw new Refused(made.message);
+    if (made.__typename !== 'CreateThreadSuccess') throw new Refused(made.message, made.code);
     byId.set(made.thread.id, made.thread);
     return made.thread;
   }
 
   async function rename(threadId: string, title: string): Promise<void> {
     const { updateThread: made } = await ask(RENAME_THREAD, { input: { threadId, title } });
-    if (made.__typename !== 'UpdateThreadSuccess') throw new Refused(made.message);
+    if (made.__typename !== 'UpdateThreadSuccess') throw new Refused(made.message, made.code);
     byId.set(threadId, made.thread);
   }
 
   async function remove(threadId: string): Promise<void> {
     const { deleteThread: made } = await ask(DELETE_THREAD, { input: { threadId } });
-    if (made.__typename !== 'DeleteThreadSuccess') throw new Refused(made.message);
-    byId.delete(threadId);
+    if (made.__typename !== 'DeleteThreadSuccess') throw new Refused(made.message, made.code);
+    lose(threadId);
   }
 
   async function restore(threadId: string): Promise<void> {
     const { restoreThread: made } = await ask(RESTORE_THREAD, { input: { threadId } });
-    if (made.__typename !== 'RestoreThreadSuccess') throw new Refused(made.message);
+    if (made.__typename !== 'RestoreThreadSuccess') throw new Refused(made.message, made.code);
+    gone.delete(threadId);
     byId.set(threadId, made.thread);
   }
 
-  return { byId, list, isLoaded, hasMore, open, close, loadMore, create, rename, remove, restore };
+  return { byId, gone, list, isLoaded, hasMore, open, close, loadMore, create, rename, remove, restore };
 });

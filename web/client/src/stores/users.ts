@@ -1,51 +1,26 @@
 /** All accounts, for administrators, for as long as one looks at them. */
-import { ref } from 'vue';
-
 import { Refused, ask } from '../api/client';
-import type { UserPartsFragment } from '../api/gql/graphql';
+import type { CreateUserInput, UpdateUserInput, UserPartsFragment } from '../api/gql/graphql';
 import { CREATE_USER, UPDATE_USER, USERS } from '../api/operations';
+import { usePages } from './pages';
 
 export type User = UserPartsFragment;
 
-/** What an administrator says of an account; a password of nothing stays as it is. */
-export interface UserDetails {
-  username: string;
-  password: string;
-  email: string;
-  fullName: string;
-  roles: string[];
-  allowedProducts: string[];
-  allowedAgents: string[];
-  isActive: boolean;
-}
-
-const PAGE = 50;
-
 export function useUsers() {
-  const users = ref<User[]>([]);
-  const hasMore = ref(true);
-  let end: string | null = null;
+  const pages = usePages<User>(async (first, after) => (await ask(USERS, { first, after })).users);
 
-  /** Load the next page; they come by username. */
-  async function loadMore(): Promise<void> {
-    const { users: page } = await ask(USERS, { first: PAGE, after: end });
-    users.value = [...users.value, ...page.nodes];
-    hasMore.value = page.pageInfo.hasNextPage;
-    end = page.pageInfo.endCursor ?? null;
+  async function create(input: CreateUserInput): Promise<void> {
+    const { createUser: made } = await ask(CREATE_USER, { input });
+    if (made.__typename !== 'CreateUserSuccess') throw new Refused(made.message, made.code);
+    pages.put(made.user);
   }
 
-  async function create(details: UserDetails): Promise<void> {
-    const { createUser: made } = await ask(CREATE_USER, { input: details });
-    if (made.__typename !== 'CreateUserSuccess') throw new Refused(made.message);
-    users.value = [made.user, ...users.value];
-  }
-
-  async function update(userId: string, { username: _fixed, password, ...details }: UserDetails): Promise<void> {
-    const input = { userId, ...details, password: password === '' ? null : password };
+  /** Change what is named; the rest may have been changed by others meanwhile. */
+  async function update(input: UpdateUserInput): Promise<void> {
     const { updateUser: made } = await ask(UPDATE_USER, { input });
-    if (made.__typename !== 'UpdateUserSuccess') throw new Refused(made.message);
-    users.value = users.value.map((user) => (user.id === userId ? made.user : user));
+    if (made.__typename !== 'UpdateUserSuccess') throw new Refused(made.message, made.code);
+    pages.put(made.user);
   }
 
-  return { users, hasMore, loadMore, create, update };
+  return { ...pages, create, update };
 }

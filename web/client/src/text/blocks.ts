@@ -3,6 +3,10 @@
 const FENCE = /^ {0,3}(`{3,}|~{3,}|\$\$)/;
 /** What goes on with a list, a quotation, a table or an indented text across a blank line. */
 const CONTINUES = /^(\s|[-*+] |\d{1,9}[.)] |>|\|)/;
+/** An item of a list that stands in no other. */
+const ITEM = /^(?:([-*+])|(\d{1,9})[.)]) /;
+/** A list is cut into parts of so many lines. */
+const LONG_LIST = 12;
 
 export class Blocks {
   /** Those that will not change any more. */
@@ -14,6 +18,9 @@ export class Blocks {
   private fence = '';
   /** Where a blank line ended, after which a new block may begin. */
   private cut = -1;
+  /** Of the last block: how many lines it has, and its last item that stands in no other. */
+  private lines = 0;
+  private item: Item | null = null;
 
   /** The last block, which may still grow. */
   get last(): string {
@@ -36,6 +43,8 @@ export class Blocks {
     this.start = this.next = 0;
     this.fence = '';
     this.cut = -1;
+    this.lines = 0;
+    this.item = null;
   }
 
   private look(line: string, at: number): void {
@@ -48,11 +57,33 @@ export class Blocks {
       this.cut = at + line.length + 1;
       return;
     }
-    if (this.cut >= 0 && !CONTINUES.test(line)) {
+    const item = itemOf(line);
+    const isLongList = this.lines >= LONG_LIST && item !== null && goesOn(this.item, item);
+    if (isLongList || (this.cut >= 0 && !CONTINUES.test(line))) {
       this.done.push(this.text.slice(this.start, at));
       this.start = at;
+      this.lines = 0;
+      this.item = null;
     }
+    this.item = item ?? this.item;
+    this.lines += 1;
     this.cut = -1;
     if (mark !== undefined) this.fence = mark;
   }
+}
+
+interface Item {
+  bullet: string;
+  number: number;
+}
+
+function itemOf(line: string): Item | null {
+  const found = ITEM.exec(line);
+  return found === null ? null : { bullet: found[1] ?? '', number: Number(found[2] ?? NaN) };
+}
+
+/** Whether a list may be cut between these items: each part of it begins with a number of its own. */
+function goesOn(before: Item | null, item: Item): boolean {
+  if (before === null || before.bullet !== item.bullet) return false;
+  return item.bullet !== '' || item.number === before.number + 1;
 }

@@ -8,6 +8,26 @@ export interface Labels {
 /** Longer ones stay plain: colouring them would hold the page. */
 const LONGEST_COLOURED = 50_000;
 
+const OPEN_FENCE = /^ {0,3}(`{3,}|~{3,})([^`\n]*)\n/;
+
+/** Show a block of code that has not ended yet as mere text, which costs little; false if this is none. */
+export function showGrowingCode(element: HTMLElement, text: string): boolean {
+  const fence = OPEN_FENCE.exec(text);
+  if (fence === null) return false;
+  const body = text.slice(fence[0].length);
+  if (body.includes(`\n${fence[1] ?? ''}`)) return false;
+  let code = element.querySelector<HTMLElement>(':scope > pre[data-growing] > code');
+  if (code === null) {
+    const block = document.createElement('pre');
+    block.dataset['growing'] = 'true';
+    block.dataset['language'] = (fence[2] ?? '').trim().split(/\s+/)[0] ?? '';
+    code = block.appendChild(document.createElement('code'));
+    element.replaceChildren(block);
+  }
+  code.textContent = body;
+  return true;
+}
+
 export function addCopyButtons(element: HTMLElement, labels: Labels): void {
   for (const block of element.querySelectorAll<HTMLElement>('pre:not([data-ready])')) {
     block.dataset['ready'] = 'true';

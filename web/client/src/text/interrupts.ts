@@ -1,6 +1,6 @@
 /** What an agent asks back, as a form: its interrupt's payload is an object of the agent's own making. */
 
-export type FieldKind = 'text' | 'long' | 'password' | 'number' | 'boolean' | 'choice';
+export type FieldKind = 'text' | 'long' | 'password' | 'number' | 'integer' | 'boolean' | 'choice';
 
 export interface Field {
   name: string;
@@ -40,17 +40,21 @@ const LONG = 200;
 
 /** The message whose question nobody has answered yet, and its form; a reply that did not get through is none. */
 export function openQuestion(messages: readonly Said[]): { messageId: string; form: Form } | null {
-  const failed = new Set(
-    messages.filter(({ sender, run }) => sender === 'USER' && CAME_TO_NOTHING.has(run?.status ?? '')).map(({ id }) => id),
+  const cameToNothing = ({ run }: Said): boolean => CAME_TO_NOTHING.has(run?.status ?? '');
+  const answered = new Set(
+    messages.filter((each) => each.sender === 'ASSISTANT' && !cameToNothing(each)).map(({ parent }) => parent?.id),
   );
   for (const message of [...messages].reverse()) {
-    if (failed.has(message.id) || failed.has(message.parent?.id ?? '')) continue;
-    if (message.sender !== 'ASSISTANT') return null;
+    if (message.sender === 'USER' && (!cameToNothing(message) || answered.has(message.id))) return null;
+    if (message.sender === 'USER' || (message.sender === 'ASSISTANT' && cameToNothing(message))) continue;
     const form = formOf(asObject(message.metadata)['interrupt_payload']);
     return form === null ? null : { messageId: message.id, form };
   }
   return null;
 }
+
+/** The form for a secret of which no more is known. */
+export const SECRET_FORM: Form = { fields: [field('password', { format: 'password', title: '' })], isSecret: true };
 
 /**
  * The form for a payload: by a JSON schema (`schema`, or the payload itself), a list of `fields`, or `options` to
@@ -69,7 +73,7 @@ export function formOf(payload: unknown): Form | null {
           ? [field('choice', { ...all, title: '' })]
           : [];
   if (isSecret && !fields.some(({ kind }) => kind === 'password')) {
-    return { fields: [field('password', { format: 'password', title: '' })], isSecret };
+    return SECRET_FORM;
   }
   return fields.length > 0 ? { fields, isSecret } : null;
 }
@@ -87,7 +91,9 @@ export function replyOf(form: Form, values: Readonly<Record<string, string | num
 
 function typedValue(kind: FieldKind, value: string): unknown {
   if (kind === 'boolean') return value === 'true';
-  return kind === 'number' && value !== '' ? Number(value) : value;
+  // Beyond that, a number is not what was typed.
+  const isExact = Math.abs(Number(value)) <= Number.MAX_SAFE_INTEGER;
+  return (kind === 'number' || kind === 'integer') && value !== '' && isExact ? Number(value) : value;
 }
 
 function fieldsOfSchema(schema: Json): Field[] {
@@ -107,7 +113,7 @@ function field(name: string, from: Json): Field {
     kind,
     options: optionsOf(from),
     isRequired: from['required'] === true,
-    initial: kind === 'password' || initial == null || typeof initial === 'object' ? '' : String(initial),
+    initial: kind === 'password' ? '' : (text(initial) ?? (kind === 'boolean' ? String(initial === true) : '')),
   };
 }
 
@@ -116,7 +122,7 @@ function kindOf(from: Json): FieldKind {
   if (optionsOf(from).length > 0) return 'choice';
   const type = String(from['type'] ?? '').toLowerCase();
   if (type === 'boolean') return 'boolean';
-  if (type === 'number' || type === 'integer') return 'number';
+  if (type === 'number' || type === 'integer') return type;
   const isLong = from['format'] === 'textarea' || type === 'textarea' || Number(from['maxLength'] ?? 0) > LONG;
   return isLong ? 'long' : 'text';
 }

@@ -25,12 +25,25 @@ export function versionsOf(messages: readonly Answering[]): Map<string, Versions
   return new Map(several.flatMap((ids) => ids.map((id, place) => [id, { ids, place }] as const)));
 }
 
-/** The messages that are shown: of several answers to one question the chosen one, or else the newest. */
+/**
+ * The messages as they are shown: each answer behind its question, though another one may have been asked
+ * meanwhile; and of several answers to one question the chosen one, or else the newest.
+ */
 export function shown<M extends Answering>(messages: readonly M[], chosen: ReadonlySet<string>): M[] {
-  const versions = versionsOf(messages);
-  return messages.filter(({ id }) => {
-    const others = versions.get(id);
-    if (others === undefined) return true;
-    return id === (others.ids.find((each) => chosen.has(each)) ?? others.ids.at(-1));
+  const byId = new Map(messages.map((message) => [message.id, message]));
+  const answers = new Map<string, M[]>();
+  const others: M[] = [];
+  for (const message of messages) {
+    const question = message.sender === 'ASSISTANT' ? (message.parent?.id ?? '') : '';
+    if (question !== '') answers.set(question, [...(answers.get(question) ?? []), message]);
+    // Its question may not be loaded: then it stands where it was said.
+    if (!byId.has(question)) others.push(message);
+  }
+  const choose = (all: M[]): M | undefined => all.find(({ id }) => chosen.has(id)) ?? all.at(-1);
+  return others.flatMap((message) => {
+    const question = message.sender === 'ASSISTANT' ? message.parent?.id : undefined;
+    if (question !== undefined) return message === choose(answers.get(question) ?? []) ? [message] : [];
+    const answer = choose(answers.get(message.id) ?? []);
+    return answer === undefined ? [message] : [message, answer];
   });
 }
