@@ -62,7 +62,7 @@ def test_an_answer_is_stopped_and_asked_for_again(pages: Pages, lab: Lab) -> Non
 def test_chats_are_renamed_deleted_and_restored(pages: Pages, lab: Lab) -> None:
     lab.answer(("Yes.",))
     assert clean(pages.visit("tidy", lab.server, **lab.user))["where"] == "/"
-    assert len(lab.provider.requests(lab.model)) == 1
+    assert len(lab.provider.requests(lab.model)) == 2
 
 
 def test_markdown_is_shown_with_colours_tables_and_formulas(pages: Pages, lab: Lab) -> None:

@@ -40,6 +40,24 @@ def test_a_password_is_masked_and_kept_nowhere(pages: Pages, lab: Lab, tmp_path:
     assert kept == []
 
 
+def test_a_password_stays_masked_when_its_question_is_asked_again_in_vain(pages: Pages, lab: Lab) -> None:
+    asks = sse(chunk(agent_status="interrupted", interrupt_id="i-1", interrupt_payload=LOGIN))
+    lab.answer(asks, plain_error("Out for lunch", 503), text_stream("Welcome"))
+    report = clean(pages.visit("passwordAgain", lab.server, **lab.user))
+    assert (report["boxes"], report["type"], report["after"]) == (0, "password", 1)
+
+
+def test_each_answer_stands_behind_its_question(pages: Pages, lab: Lab) -> None:
+    lab.answer(("Some", WaitFor("more"), " more"), ("Second",))
+    visit = pages.begin("inOrder", lab.server, **lab.user)
+    visit.wait_for("asked")
+    lab.provider.open_gate("more")
+    visit.go_on()
+    report = clean(visit.report())
+    assert report["buttons"] == [1, 1]
+    assert report["texts"] == report["reloaded"] == ["One?", "Some more", "Two?", "Second"]
+
+
 def test_a_choice_is_one_click(pages: Pages, lab: Lab) -> None:
     lab.answer(sse(chunk(agent_status="interrupted", interrupt_payload=SEAT)), text_stream("Booked"))
     report = clean(pages.visit("choice", lab.server, **lab.user))
@@ -53,7 +71,7 @@ def test_a_question_is_edited_and_its_answers_stay(pages: Pages, lab: Lab) -> No
     lab.provider.open_gate("more")
     visit.go_on()
     report = clean(visit.report())
-    assert report["edited"] == "Wat"
+    assert (report["edited"], report["kept"]) == ("Wat", "What?")
     assert report["questions"] == ["What?"]
     assert (report["shown"], report["earlier"]) == (["Second"], ["First"])
     assert report["meanwhile"] == ["Third"]

@@ -24,9 +24,11 @@ def test_an_upload_is_followed_given_up_and_sent_again(
 ) -> None:
     with new_lab(provider, tmp_path, CHAT_MAX_BODY_BYTES="5000000") as lab:
         lab.server.admin().close()
-        lab.answer(("Kept",))
+        lab.answer(("Kept",), ("Kept too",))
         report = clean(pages.visit("upload", lab.server, **lab.user))
-        assert len(lab.provider.requests(lab.model)) == 1
+        assert len(lab.provider.requests(lab.model)) == 2
+    assert (report["elsewhere"], report["canSend"]) == (0, False)
+    assert report["texts"] == ["Keep this", "And this"]
     assert report["draft"] == ["Keep this", "big.bin"]
     assert report["problem"] == "Files may be 4.9 MB together."
     assert report["left"] == 0

@@ -53,6 +53,17 @@ def test_the_keyboard_is_enough(pages: Pages, lab: Lab) -> None:
     assert report["afterDelete"] == "New chat"
 
 
+def test_nobody_sees_what_somebody_else_wrote_in_this_browser(
+    pages: Pages, server: ServerProcess, new_user: Callable[..., Client]
+) -> None:
+    ada, bob = unique("ada"), unique("bob")
+    new_user(username=ada)
+    new_user(username=bob)
+    report = clean(pages.visit("neighbours", server, username=ada, other=bob, password=PASSWORD))
+    assert report["seen"] == ["", 0]
+    assert report["back"] == "What only I should read"
+
+
 def test_many_tabs_refresh_their_tokens_once(
     pages: Pages, server: ServerProcess, new_user: Callable[..., Client]
 ) -> None:

@@ -26,6 +26,24 @@ export const AGENTS = {
     report.again = await page.getByRole('button', { name: 'Edit' }).count();
   },
 
+  /** An agent that is asked for its question once more, in vain, still waits for the password. */
+  async passwordAgain(page, report, user) {
+    await signIn(page, user);
+    await send(page, 'Log in');
+    const form = page.getByRole('form', { name: 'Reply to the agent' });
+    await form.waitFor();
+    await page.getByRole('button', { name: 'Answer again' }).click();
+    await pane(page).getByText('The answer failed').waitFor();
+    await form.waitFor();
+    report.boxes = await box(page).count();
+    report.type = await form.getByLabel('Token').getAttribute('type');
+    await form.getByLabel('Account').fill('ada');
+    await form.getByLabel('Token').fill('x');
+    await page.keyboard.press('Enter');
+    await answered(page, 'Welcome');
+    report.after = await box(page).count();
+  },
+
   async choice(page, report, user) {
     await signIn(page, user);
     await send(page, 'Book a seat');
@@ -46,8 +64,20 @@ export const AGENTS = {
     report.edited = await field.inputValue();
     await field.fill('What?');
     await shot(page, 'edit');
+    const other = await page.context().newPage();
+    await other.goto(page.url());
+    await answered(other, 'First');
+    // While the server is away, what was typed stays where it is.
+    await page.route('**/graphql', (route) => route.abort());
     await page.keyboard.press('Enter');
+    await page.locator('.notice.error').waitFor();
+    report.kept = await field.inputValue();
+    await page.unroute('**/graphql');
+    await page.getByRole('button', { name: 'Save and ask again' }).click();
     await answered(page, 'Second');
+    await other.locator('.own-text').filter({ hasText: 'What?' }).waitFor();
+    await answered(other, 'Second');
+    await other.close();
     report.questions = await page.locator('.own-text').allInnerTexts();
     report.shown = await answers(page).locator('.prose').allInnerTexts();
     await page.getByRole('button', { name: 'Earlier answer' }).click();
@@ -62,6 +92,24 @@ export const AGENTS = {
     await page.reload();
     await answered(page, 'Third time');
     report.reloaded = await answers(page).locator('.prose').allInnerTexts();
+  },
+
+  /** Two questions, the second before the first is answered. */
+  async inOrder(page, report, user) {
+    await signIn(page, user);
+    await send(page, 'One?');
+    await answers(page).filter({ hasText: 'Some' }).waitFor();
+    await send(page, 'Two?');
+    await pane(page).getByText('Waiting for its turn…').waitFor();
+    await box(page).fill('Three?');
+    report.buttons = [await page.getByRole('button', { name: 'Stop' }).count(), await page.getByRole('button', { name: 'Send' }).count()];
+    await tell('asked');
+    await answered(page, 'Second');
+    const texts = () => page.locator('.message').evaluateAll((all) => all.map((each) => each.querySelector('p').innerText));
+    report.texts = await texts();
+    await page.reload();
+    await answered(page, 'Second');
+    report.reloaded = await texts();
   },
 
   /** What was written of an answer stays in the page as it is while the rest is written. */

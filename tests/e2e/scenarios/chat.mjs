@@ -99,8 +99,13 @@ export const CHAT = {
     await list(page).getByRole('link', { name: 'Renamed' }).waitFor({ state: 'detached' });
     await shot(page, 'deleted');
     report.where = new URL(page.url()).pathname;
-    await page.getByRole('button', { name: 'Undo' }).click();
+    await send(page, 'Renamed');
+    await answered(page, 'Yes.');
+    await menu(page, 'Renamed', 'Delete');
+    await page.getByRole('button', { name: 'Undo' }).nth(1).waitFor();
+    await page.getByRole('button', { name: 'Undo' }).first().click();
     await list(page).getByRole('link', { name: 'Renamed' }).click();
+    await page.getByText('First', { exact: true }).waitFor();
     await answered(page, 'Yes.');
   },
 

@@ -83,6 +83,23 @@ export const FILES = {
     await slowly(-1);
     await page.getByRole('button', { name: 'Send' }).click();
     await answered(page, 'Kept');
+    // Whoever leaves the chat meanwhile finds it still on its way, and sends nothing twice.
+    await page.locator('input[type=file]').setInputFiles({
+      name: 'another.bin',
+      mimeType: 'application/octet-stream',
+      buffer: Buffer.alloc(3_000_000),
+    });
+    await slowly(1_000_000);
+    await send(page, 'And this');
+    await page.waitForFunction(() => document.querySelector('progress')?.value > 0);
+    await page.getByRole('link', { name: 'New chat' }).click();
+    report.elsewhere = await page.locator('progress').count();
+    await page.getByRole('link', { name: 'Keep this' }).click();
+    await page.locator('progress').waitFor();
+    report.canSend = await page.getByRole('button', { name: 'Send' }).isEnabled();
+    await slowly(-1);
+    await answered(page, 'Kept too');
+    report.texts = await page.locator('.own-text').allInnerTexts();
     await page.locator('input[type=file]').setInputFiles({
       name: 'huge.bin',
       mimeType: 'application/octet-stream',

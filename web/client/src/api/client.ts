@@ -7,6 +7,9 @@ import { SignedOut, TokenKeeper } from './tokens';
 /** Where the API is. Vite's own server passes on what is asked of it: see `vite.config.ts`. */
 export const BASE: string = (import.meta.env.PROD ? import.meta.env.VITE_API_BASE_URL : undefined) ?? location.origin;
 
+/** A network that is gone without a word is noticed by the answer that does not come. */
+const ANSWER_WITHIN_MS = 30_000;
+
 /** The server cannot be reached, or is not able to answer for now. */
 export class Unreachable extends Error {}
 
@@ -110,7 +113,7 @@ async function perform<Data, Variables extends AnyVariables>(
   const isMutation = document.definitions.some(
     (definition) => 'operation' in definition && definition.operation === 'mutation',
   );
-  const context = { fetchOptions: { headers } };
+  const context = { fetchOptions: { headers, signal: AbortSignal.timeout(ANSWER_WITHIN_MS) } };
   const { data, error } = await (isMutation
     ? urql.mutation(document, variables, context)
     : urql.query(document, variables, context)

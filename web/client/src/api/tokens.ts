@@ -79,8 +79,10 @@ export class TokenKeeper {
       if (tokens === null) throw new SignedOut();
       if (tokens.accessToken !== stale) return tokens.accessToken;
       const given = await this.refresh(tokens.refreshToken);
+      const now = this.get();
       // Who signed out meanwhile, here or in another tab, stays so.
-      if (this.get()?.refreshToken !== tokens.refreshToken) throw new SignedOut();
+      if (now?.userId !== tokens.userId) throw new SignedOut();
+      if (now.refreshToken !== tokens.refreshToken) return now.accessToken;
       if (given === null) {
         this.drop();
         throw new SignedOut();

@@ -13,7 +13,8 @@ export interface Notice {
 }
 
 const SHOWN_MS = 8_000;
-const ERROR_SHOWN_MS = 20_000;
+/** What went wrong, or can be undone, is read to its end. */
+const LONG_SHOWN_MS = 20_000;
 
 /** Short messages at the edge of the page. */
 export const useNotices = defineStore('notices', () => {
@@ -30,7 +31,7 @@ export const useNotices = defineStore('notices', () => {
     if (action === undefined && notices.value.some((notice) => notice.text === text)) return;
     const id = next++;
     notices.value = [...notices.value, { id, text, isError, ...(action === undefined ? {} : { action }) }];
-    setTimeout(() => dismiss(id), isError ? ERROR_SHOWN_MS : SHOWN_MS);
+    setTimeout(() => dismiss(id), isError || action !== undefined ? LONG_SHOWN_MS : SHOWN_MS);
   }
 
   /** Whether the work was done; what went wrong is shown. */
