@@ -49,11 +49,14 @@ const page = await context.newPage();
 await page.goto(details.url);
 await signIn(page, details);
 report.idleFrames = await frames(page, () => page.waitForTimeout(3000));
-report.frames = await frames(page, async () => {
-  await send(page, 'Go on');
-  await answers(page).filter({ hasText: 'The very end' }).waitFor({ timeout: 120_000 });
-});
-await page.locator('.live').waitFor({ state: 'detached' });
+report.frames = {};
+for (const shape of details.shapes) {
+  report.frames[shape] = await frames(page, async () => {
+    await send(page, `Go on: ${shape}`);
+    await answers(page).filter({ hasText: `The end of ${shape}` }).waitFor({ timeout: 120_000 });
+  });
+  await page.locator('.live').waitFor({ state: 'detached' });
+}
 const signedIn = await context.storageState();
 await context.close();
 // In turns: what else the machine does meets all of them alike.

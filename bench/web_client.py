@@ -2,8 +2,9 @@
 
     python -m bench.web_client [--tokens 5000] [--visits 5] [--json FILE]
 
-A scripted provider writes Markdown at some 200 tokens a second; the browser's frames are counted meanwhile,
-beside those of the same page when nothing happens. First paints are those of browsers that have nothing of
+A scripted provider writes Markdown at some 200 tokens a second, a text of many parts, then one long list, one
+long table, one long block of code; the browser's frames are counted meanwhile, beside those of the same page
+when nothing happens. First paints are those of browsers that have nothing of
 the page yet, beside the paint of a bare answer of the same server (`/health`). Needs Chromium and Node.js.
 """
 
@@ -27,7 +28,6 @@ MODEL: Final = "writer"
 # Two tokens, and what is left of ten milliseconds once they are sent.
 TOGETHER: Final = 2
 PAUSE_SECONDS: Final = 0.0092
-SMOOTH_MS: Final = 50
 
 MARKDOWN: Final = """## A part of it
 
@@ -50,57 +50,76 @@ def answer(question: str) -> int:
 
 """
 
+SHAPES: Final = {
+    "parts": (1.0, "", MARKDOWN),
+    "list": (0.5, "", "- an item of a list, with some `code` and *words* in it\n"),
+    "table": (0.5, "| Name | Size | What it is |\n| --- | --- | --- |\n", "| one | 1 | a row of a table |\n"),
+    "code": (0.5, "```python\n", "total = total + compute(first, second)  # a line\n"),
+}
+
 Figures = dict[str, float]
 
 
-def measure(tokens: int, visits: int, directory: Path) -> Figures:
-    """What one browser saw of one server, with an answer of so many tokens and so many first visits."""
-    words = [f"{word} " for word in MARKDOWN.split(" ")]
-    written = list(islice(cycle(words), tokens))
+def answer(shape: str, tokens: int) -> tuple[list[str | Step], int]:
+    """What the provider sends of this shape, and how many tokens it has: all, or a part of so many."""
+    part, head, unit = SHAPES[shape]
+    words = [f"{word} " for word in unit.split(" ")]
+    words[-1] = words[-1].rstrip(" ")
+    count = int(tokens * part)
+    written = [head, *islice(cycle(words), count)]
     steps: list[str | Step] = []
     for at in range(0, len(written), TOGETHER):
         steps += [*written[at : at + TOGETHER], Sleep(PAUSE_SECONDS)]
+    return [*steps, "\n```" if shape == "code" else "", f"\n\nThe end of {shape}"], count
+
+
+def measure(tokens: int, visits: int, directory: Path) -> dict[str, Figures]:
+    """What one browser saw of one server, with answers of so many tokens and so many first visits."""
+    answers = {shape: answer(shape, tokens) for shape in SHAPES}
     with ProviderProcess() as provider, ServerProcess(directory, f"{provider.base_url}/v1") as server:
         provider.set_models(json_body({"data": [{"id": MODEL}]}))
-        provider.script(MODEL, text_stream(*steps, "\n\nThe very end"))
+        provider.script(MODEL, *(text_stream(*steps) for steps, _ in answers.values()))
         server.admin().close()
         details = {
             "url": server.url,
             "chromium": driven_chromium(),
             "visits": visits,
+            "shapes": list(SHAPES),
             "username": "admin",
             "password": PASSWORD,
         }
         command = ["node", str(HERE / "web_client.mjs"), json.dumps(details)]
         said = subprocess.run(command, check=True, capture_output=True, text=True).stdout  # noqa: S603 - ours
-    return figures(json.loads(said.splitlines()[-1]), tokens)
+    report = json.loads(said.splitlines()[-1])
+    found = {shape: smoothness(report["frames"][shape]) for shape in SHAPES}
+    for shape, (_, count) in answers.items():
+        frames = report["frames"][shape]
+        found[shape]["tokens/s"] = count / (frames[-1] - frames[0]) * 1000
+    return {**found, "at rest": smoothness(report["idleFrames"]), "first visits": first_visits(report)}
 
 
-def figures(report: dict[str, Any], tokens: int) -> Figures:
-    """What the browser's report comes to."""
-    frames, idle = report["frames"], report["idleFrames"]
+def smoothness(frames: list[float]) -> Figures:
+    """What the moments of frames come to."""
     gaps = sorted(later - earlier for earlier, later in pairwise(frames))
-    seconds = (frames[-1] - frames[0]) / 1000
-    bare = median(visit["paint"] for visit in report["bare"])
-    painted = {name: median(visit["paint"] for visit in report[name]) for name in ("signedOut", "signedIn")}
     return {
-        "tokens/s": tokens / seconds,
-        "frames/s": (len(frames) - 1) / seconds,
-        "frames/s of the idle page": (len(idle) - 1) / (idle[-1] - idle[0]) * 1000,
-        "frame p99, ms": gaps[int(len(gaps) * 0.99)],
-        "longest frame, ms": gaps[-1],
-        f"frames over {SMOOTH_MS} ms": sum(gap > SMOOTH_MS for gap in gaps),
-        "first paint of a bare answer, ms": bare,
-        "first paint, signed out, ms": painted["signedOut"],
-        "first paint, signed in, ms": painted["signedIn"],
-        "JavaScript of the first load, KB": max(visit["bytes"] for visit in report["signedIn"]) / 1000,
+        "frames/s": len(gaps) / (frames[-1] - frames[0]) * 1000,
+        "p99, ms": gaps[int(len(gaps) * 0.99)],
+        "longest, ms": gaps[-1],
     }
 
 
-def show(found: Figures) -> None:
-    """Print the table."""
-    for name, value in found.items():
-        sys.stdout.write(f"{name:<36}{value:>10.1f}\n")
+def first_visits(report: dict[str, Any]) -> Figures:
+    """When the first content was there, and what had to come for it."""
+    names = {"bare": "bare answer, ms", "signedOut": "signed out, ms", "signedIn": "signed in, ms"}
+    paints = {name: median(visit["paint"] for visit in report[key]) for key, name in names.items()}
+    return {**paints, "JavaScript, KB": max(visit["bytes"] for visit in report["signedIn"]) / 1000}
+
+
+def show(found: dict[str, Figures]) -> None:
+    """Print a line for each."""
+    for name, figures in found.items():
+        told = "".join(f"{key:>18} {value:7.1f}" for key, value in figures.items())
+        sys.stdout.write(f"{name:<14}{told}\n")
 
 
 def main() -> None:
