@@ -34,10 +34,10 @@ def test_accounts_are_made_and_changed_and_the_server_is_seen(pages: Pages, lab:
         assert part in report["status"]
 
 
-def test_others_have_no_such_page(
+def test_others_have_no_such_page_and_no_chats_of_others(
     pages: Pages, server: ServerProcess, new_user: Callable[..., Client]
 ) -> None:
     username = unique("eve")
     new_user(username=username)
     report = clean(pages.visit("notAllowed", server, username=username, password=PASSWORD))
-    assert report["links"] == 0
+    assert (report["links"], report["boxes"]) == (0, 0)

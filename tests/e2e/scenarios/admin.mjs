@@ -45,5 +45,10 @@ export const ADMIN = {
     report.links = await page.getByRole('link', { name: 'Administration' }).count();
     await page.goto(new URL('/admin', page.url()).href);
     await page.getByText('Only administrators see this page.').waitFor();
+    await page.goto(new URL('/t/not-an-id', page.url()).href);
+    await page.getByText('What would you like to ask?').waitFor();
+    await page.goto(new URL('/t/00000000-0000-0000-0000-000000000000', page.url()).href);
+    await page.getByText('There is no such chat.').waitFor();
+    report.boxes = await page.getByRole('textbox', { name: 'Message' }).count();
   },
 };

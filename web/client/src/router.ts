@@ -15,7 +15,7 @@ export const router = createRouter({
   history: createWebHistory(),
   routes: [
     { path: '/', name: 'new', component: ChatView },
-    { path: '/t/:threadId', name: 'thread', component: ChatView, props: searched },
+    { path: '/t/:threadId([-0-9a-fA-F]{36})', name: 'thread', component: ChatView, props: searched },
     // Few ever see it: it comes when it is asked for.
     { path: '/admin', name: 'admin', component: () => import('./views/AdminView.vue') },
     { path: '/sign-in', name: 'sign-in', component: SignInView },

@@ -65,6 +65,11 @@ describe('formOf', () => {
     expect(form?.fields.map(({ kind }) => kind)).toContain('password');
   });
 
+  it('says what is asked where the message does not', () => {
+    expect(formOf({ message: 'Anything else?', options: ['a'] })?.question).toBe('Anything else?');
+    expect(formOf({ question: 'Which?', title: 'A title', options: ['a'] })?.question).toBe('');
+  });
+
   it('never shows the default of a password', () => {
     expect(formOf({ fields: [{ name: 'token', format: 'password', default: 'hunter2' }] })?.fields[0]?.initial).toBe('');
   });

@@ -145,6 +145,8 @@ export const RUN_PARTS = graphql(`
   fragment RunParts on Run {
     id
     status
+    model
+    modelLabel
   }
 `);
 

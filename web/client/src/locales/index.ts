@@ -10,9 +10,12 @@ export type Language = (typeof LANGUAGES)[number];
 const locale =
   navigator.languages.map((tag) => LANGUAGES.find((each) => tag.startsWith(each))).find((each) => each !== undefined) ?? 'en';
 
+const MOMENT = { dateStyle: 'medium', timeStyle: 'short' } as const;
+
 export const i18n = createI18n<[typeof en], Language, false>({
   legacy: false,
   locale,
   fallbackLocale: 'en',
   messages: { en, ru },
+  datetimeFormats: { en: { moment: MOMENT }, ru: { moment: MOMENT } },
 });

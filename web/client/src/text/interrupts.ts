@@ -20,6 +20,8 @@ export interface Option {
 
 export interface Form {
   fields: Field[];
+  /** What is asked, where the message does not say it. */
+  question: string;
   /** Whether the server keeps the reply from everybody but the agent: a field of it is a password. */
   isSecret: boolean;
 }
@@ -54,7 +56,11 @@ export function openQuestion(messages: readonly Said[]): { messageId: string; fo
 }
 
 /** The form for a secret of which no more is known. */
-export const SECRET_FORM: Form = { fields: [field('password', { format: 'password', title: '' })], isSecret: true };
+export const SECRET_FORM: Form = {
+  fields: [field('password', { format: 'password', title: '' })],
+  question: '',
+  isSecret: true,
+};
 
 /**
  * The form for a payload: by a JSON schema (`schema`, or the payload itself), a list of `fields`, or `options` to
@@ -63,6 +69,8 @@ export const SECRET_FORM: Form = { fields: [field('password', { format: 'passwor
 export function formOf(payload: unknown): Form | null {
   const isSecret = asksForPassword(payload);
   const all = asObject(payload);
+  const isSaid = ['content', 'question'].some((key) => (text(all[key]) ?? '') !== ''); // then it is the message's text
+  const question = isSaid ? '' : (text(all['message'] ?? all['prompt'] ?? all['title']) ?? '');
   const schema = [all['schema'], all['json_schema'], all].map(asObject).find((each) => 'properties' in each);
   const fields =
     schema !== undefined
@@ -73,9 +81,9 @@ export function formOf(payload: unknown): Form | null {
           ? [field('choice', { ...all, title: '' })]
           : [];
   if (isSecret && !fields.some(({ kind }) => kind === 'password')) {
-    return SECRET_FORM;
+    return { ...SECRET_FORM, question };
   }
-  return fields.length > 0 ? { fields, isSecret } : null;
+  return fields.length > 0 ? { fields, question, isSecret } : null;
 }
 
 /** The reply that a filled form stands for: the value of a single field, or else a JSON object. */
