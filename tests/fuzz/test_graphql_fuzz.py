@@ -14,7 +14,7 @@ pytestmark = pytest.mark.timeout(300)
 
 # What an administrator may do beyond others, and what looks like it.
 ACCOUNTS = (
-    "Query.users", "Query.user", "Query.node", "Query.nodes", "Query.thread",
+    "Query.users", "Query.user", "Query.serverStatus", "Query.node", "Query.nodes", "Query.thread",
     "Mutation.register", "Mutation.createUser", "Mutation.updateUser", "Mutation.deactivateUser",
 )  # fmt: skip
 
