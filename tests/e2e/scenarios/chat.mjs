@@ -33,7 +33,7 @@ export const CHAT = {
     await page.getByLabel('Password').fill(password);
     await page.getByRole('button', { name: 'Create account' }).click();
     await send(page, 'What is the capital of France?');
-    await page.locator('.live .prose').waitFor();
+    await answers(page).locator('.prose').filter({ hasText: /\w/ }).waitFor({ timeout: 90_000 });
     await page.locator('.live').waitFor({ state: 'detached', timeout: 90_000 });
     report.answer = await answers(page).locator('.prose').innerText();
     await shot(page, 'real');
@@ -135,7 +135,7 @@ export const CHAT = {
     report.marked = await hits.locator('mark').allInnerTexts();
     await hits.getByRole('link').first().click();
     await page.locator('.message.target').waitFor();
-    report.target = await page.locator('.message.target').innerText();
+    report.target = await page.locator('.message.target .own-text').innerText();
     await page.waitForFunction(() => {
       const { top, bottom } = document.querySelector('.message.target').getBoundingClientRect();
       return top >= 0 && bottom <= innerHeight;
