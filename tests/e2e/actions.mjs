@@ -27,10 +27,10 @@ export async function send(page, text) {
   await page.keyboard.press('Enter');
 }
 
-/** Until the answer is over: then one may write on. */
+/** Until this answer is there, and nothing is being written any more. */
 export async function answered(page, text) {
   await answers(page).filter({ hasText: text }).last().waitFor();
-  await page.locator('.live').waitFor({ state: 'detached' });
+  await page.waitForFunction(() => document.querySelector('.live') === null);
 }
 
 /** Choose from a chat's menu. */

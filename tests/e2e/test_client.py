@@ -11,7 +11,7 @@ from tests.e2e.conftest import Pages
 from tests.e2e.lab import MARKUP, Lab, clean, new_lab
 from tests.e2e.payloads import PAYLOADS
 from tests.provider.client import ProviderProcess
-from tests.provider.script import WaitFor
+from tests.provider.script import WaitFor, json_body
 from tests.proxy import CutProxy
 from tests.runs.following import poll
 from tests.search.searching import PATIENCE_SECONDS, titles
@@ -67,7 +67,9 @@ def test_chats_are_renamed_deleted_and_restored(pages: Pages, lab: Lab) -> None:
 
 def test_markdown_is_shown_with_colours_tables_and_formulas(pages: Pages, lab: Lab) -> None:
     lab.answer((MARKUP,))
-    html = clean(pages.visit("markup", lab.server, text="Show me", **lab.user))["html"]
+    report = clean(pages.visit("markup", lab.server, text="Show me", **lab.user))
+    assert (report["code"], report["whole"]) == ("def answer() -> int:\n    return 42\n", MARKUP)
+    html = report["html"]
     for part in (
         "<h1>A heading</h1>",
         "<td>one</td>",
@@ -82,6 +84,7 @@ def test_markdown_is_shown_with_colours_tables_and_formulas(pages: Pages, lab: L
 
 def test_what_was_said_is_found_and_shown_where_it_was_said(pages: Pages, lab: Lab) -> None:
     word = unique("hippo").replace("-", "")
+    lab.provider.set_models(json_body({"data": [{"id": lab.model}, {"id": "another"}]}))
     lab.answer(*[(f"Answer {number}",) for number in range(45)])
     with lab.server.admin() as client:
         thread_id = client.new_thread(title="A long one")["id"]

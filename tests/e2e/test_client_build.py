@@ -86,9 +86,10 @@ def test_vite_serves_it_with_a_proxy_and_models_to_fall_back_on(
         server.admin().close()
         own.set_models(plain_error("Out for lunch", 503))
         own.script(model, text_stream("Yes."))
+        own.script("another", text_stream("Me too."))
         url = vite(server, f"{model}, another")
         user = {"username": "admin", "password": PASSWORD}
         report = clean(pages.begin("developed", server, proxy=url, **user).report())
-        assert report["models"] == [model, "another"]
+        assert (report["models"], report["chosen"]) == ([model, "another"], "another")
         (message,) = own.requests(model)
         assert message.json["model"] == model

@@ -116,6 +116,15 @@ export const CHAT = {
     await page.locator('math').first().waitFor({ state: 'attached' });
     await page.locator('.hljs').first().waitFor();
     report.html = await answers(page).locator('.prose').innerHTML();
+    await page.context().grantPermissions(['clipboard-read', 'clipboard-write']);
+    const copied = async (name) => {
+      const button = answers(page).getByRole('button', { name, exact: true });
+      await button.click();
+      await button.waitFor({ state: 'detached' }); // it says "Copied" for a while
+      return page.evaluate(() => navigator.clipboard.readText());
+    };
+    report.code = await copied('Copy');
+    report.whole = await copied('Copy the text');
     await shot(page, 'markup');
     await page.setViewportSize({ width: 390, height: 800 });
     await shot(page, 'phone');
@@ -132,6 +141,11 @@ export const CHAT = {
     const hits = page.locator('.hits');
     await hits.locator('mark').first().waitFor();
     await shot(page, 'hits');
+    const model = page.locator('.search').getByLabel('Model');
+    await model.selectOption('another');
+    await hits.getByText('Nothing was found.').waitFor();
+    await model.selectOption('');
+    await hits.locator('mark').first().waitFor();
     report.marked = await hits.locator('mark').allInnerTexts();
     await hits.getByRole('link').first().click();
     await page.locator('.message.target').waitFor();

@@ -69,6 +69,11 @@ export const LOOKS = {
     report.models = await models.locator('option').allInnerTexts();
     await send(page, 'Is it?');
     await answered(page, 'Yes.');
+    await models.selectOption('another');
+    await send(page, 'And you?');
+    await answered(page, 'Me too.');
+    await page.reload();
+    report.chosen = await models.inputValue();
   },
 
   async preferences(page, report, user) {
