@@ -16,11 +16,6 @@ from tests.servers import PASSWORD, ServerProcess
 _numbers = itertools.count(1)
 
 
-def pytest_xdist_auto_num_workers() -> int:
-    """Half as many again as there are processors: for a third of the time, tests wait for servers."""
-    return (os.cpu_count() or 1) * 3 // 2
-
-
 @pytest.fixture(scope="session")
 def provider() -> Iterator[ProviderProcess]:
     """The scripted provider behind `server`; script it by a `model` of your own."""
