@@ -3,10 +3,8 @@
  *
  * The last line that it writes is a JSON object of what it saw.
  */
-import { chromium } from '../tests/e2e/browser.mjs';
+import { FLAGS, chromium } from '../tests/e2e/browser.mjs';
 import { answers, send, signIn } from '../tests/e2e/actions.mjs';
-
-const FLAGS = ['--no-sandbox', '--disable-gpu', '--no-first-run', '--disable-background-networking'];
 
 /** When the first content was painted, in milliseconds, by a browser that has nothing of the page yet. */
 async function firstPaint(browser, url, storageState) {

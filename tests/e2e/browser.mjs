@@ -3,7 +3,7 @@ import { chromium } from 'playwright-core';
 
 export { chromium };
 
-const FLAGS = [
+export const FLAGS = [
   '--no-sandbox',
   '--disable-gpu',
   '--disable-quic',

@@ -4,16 +4,19 @@ import json
 import os
 import shutil
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, NoReturn, Protocol
 
 import pytest
 from filelock import FileLock
 
+from tests.clients import Client
+from tests.conftest import unique
 from tests.e2e.lab import Lab, new_lab
 from tests.processes import end_with_parent
 from tests.provider.client import ProviderProcess
+from tests.servers import PASSWORD
 
 HERE = Path(__file__).parent
 STATIC = HERE.parents[1] / "api" / "static"
@@ -147,3 +150,11 @@ def lab(provider: ProviderProcess, tmp_path: Path) -> Iterator[Lab]:
     with new_lab(provider, tmp_path) as lab:
         lab.server.admin().close()
         yield lab
+
+
+@pytest.fixture
+def person(new_user: Callable[..., Client]) -> dict[str, str]:
+    """Username and password of somebody who has an account on `server`."""
+    username = unique("ada")
+    new_user(username=username)
+    return {"username": username, "password": PASSWORD}

@@ -2,15 +2,8 @@
  * What people do in the playground: `node playground.mjs SCENARIO JSON` prints a line of JSON per step that the
  * test waits for, and the browser's report last. The test answers each step by a line.
  */
-import { createInterface } from 'node:readline';
+import { tell } from './actions.mjs';
 import { browse, shot } from './browser.mjs';
-
-const lines = createInterface({ input: process.stdin })[Symbol.asyncIterator]();
-
-async function tell(step) {
-  console.log(JSON.stringify({ step }));
-  await lines.next();
-}
 
 async function ready(page) {
   await page.locator('.graphiql-query-editor .view-lines').waitFor();

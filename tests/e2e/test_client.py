@@ -1,11 +1,9 @@
 """The web client in a real browser, against a real server and the scripted provider."""
 
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from tests.clients import Client
 from tests.conftest import unique
 from tests.e2e.conftest import Pages
 from tests.e2e.lab import MARKUP, Lab, clean, new_lab
@@ -31,13 +29,9 @@ def test_the_first_account_is_made_and_asks(pages: Pages, provider: ProviderProc
     assert not [name for name in report["kept"] if "tokens" in name or "draft" in name]
 
 
-def test_a_wrong_password_is_told(
-    pages: Pages, server: ServerProcess, new_user: Callable[..., Client]
-) -> None:
-    username = unique("ada")
-    new_user(username=username)
+def test_a_wrong_password_is_told(pages: Pages, server: ServerProcess, person: dict[str, str]) -> None:
     assert (
-        clean(pages.visit("refused", server, username=username))["problem"]
+        clean(pages.visit("refused", server, username=person["username"]))["problem"]
         == "Username and password do not belong together."
     )
 

@@ -1,13 +1,10 @@
 """The page of the web client for administrators."""
 
-from collections.abc import Callable
-
-from tests.clients import Client
 from tests.conftest import unique
 from tests.e2e.conftest import Pages
 from tests.e2e.lab import Lab, clean
 from tests.provider.script import plain_error
-from tests.servers import PASSWORD, ServerProcess
+from tests.servers import ServerProcess
 
 
 def test_accounts_are_made_and_changed_and_the_server_is_seen(pages: Pages, lab: Lab) -> None:
@@ -35,9 +32,7 @@ def test_accounts_are_made_and_changed_and_the_server_is_seen(pages: Pages, lab:
 
 
 def test_others_have_no_such_page_and_no_chats_of_others(
-    pages: Pages, server: ServerProcess, new_user: Callable[..., Client]
+    pages: Pages, server: ServerProcess, person: dict[str, str]
 ) -> None:
-    username = unique("eve")
-    new_user(username=username)
-    report = clean(pages.visit("notAllowed", server, username=username, password=PASSWORD))
+    report = clean(pages.visit("notAllowed", server, **person))
     assert (report["links"], report["boxes"]) == (0, 0)

@@ -11,7 +11,7 @@ from tests.e2e.lab import MARKUP, Lab, clean
 from tests.provider.script import chunk, sse, text_stream
 from tests.runs.following import poll
 from tests.search.searching import PATIENCE_SECONDS, titles
-from tests.servers import PASSWORD, ServerProcess
+from tests.servers import ServerProcess
 
 FORM = {
     "question": "One more thing",
@@ -36,11 +36,9 @@ def test_nothing_keeps_people_out(pages: Pages, lab: Lab, theme: str) -> None:
 
 
 def test_theme_and_language_are_chosen_and_kept(
-    pages: Pages, server: ServerProcess, new_user: Callable[..., Client]
+    pages: Pages, server: ServerProcess, person: dict[str, str]
 ) -> None:
-    username = unique("ada")
-    new_user(username=username)
-    report = clean(pages.visit("preferences", server, username=username, password=PASSWORD))
+    report = clean(pages.visit("preferences", server, **person))
     assert report["light"] != report["dark"] == report["kept"]
     assert report["language"] == "ru"
 
@@ -54,21 +52,18 @@ def test_the_keyboard_is_enough(pages: Pages, lab: Lab) -> None:
 
 
 def test_nobody_sees_what_somebody_else_wrote_in_this_browser(
-    pages: Pages, server: ServerProcess, new_user: Callable[..., Client]
+    pages: Pages, server: ServerProcess, person: dict[str, str], new_user: Callable[..., Client]
 ) -> None:
-    ada, bob = unique("ada"), unique("bob")
-    new_user(username=ada)
+    bob = unique("bob")
     new_user(username=bob)
-    report = clean(pages.visit("neighbours", server, username=ada, other=bob, password=PASSWORD))
+    report = clean(pages.visit("neighbours", server, other=bob, **person))
     assert report["seen"] == ["", 0]
     assert report["back"] == "What only I should read"
 
 
 def test_many_tabs_refresh_their_tokens_once(
-    pages: Pages, server: ServerProcess, new_user: Callable[..., Client]
+    pages: Pages, server: ServerProcess, person: dict[str, str]
 ) -> None:
-    username = unique("ada")
-    new_user(username=username)
-    report = clean(pages.visit("refreshing", server, username=username, password=PASSWORD))
+    report = clean(pages.visit("refreshing", server, **person))
     assert report["refreshes"] == 1
     assert report["before"] != report["after"]

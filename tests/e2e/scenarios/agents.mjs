@@ -22,7 +22,10 @@ export const AGENTS = {
     await form.getByLabel('Token').fill(secret);
     await page.keyboard.press('Enter');
     await answered(page, 'Welcome');
-    report.kept = await page.evaluate(() => JSON.stringify([{ ...localStorage }, document.body.innerHTML]));
+    report.kept = await page.evaluate(() => {
+      const fields = [...document.querySelectorAll('input, textarea')].map(({ value }) => value);
+      return JSON.stringify([{ ...localStorage }, { ...sessionStorage }, fields, document.body.innerHTML]);
+    });
     report.again = await page.getByRole('button', { name: 'Edit' }).count();
   },
 

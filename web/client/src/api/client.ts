@@ -2,7 +2,7 @@
 import { type AnyVariables, Client, type TypedDocumentNode, fetchExchange } from '@urql/core';
 
 import { HAS_ACCOUNTS, LOGIN, LOGOUT, REFRESH, REGISTER } from './operations';
-import { SignedOut, TokenKeeper } from './tokens';
+import { type GivenTokens, SignedOut, TokenKeeper } from './tokens';
 
 /** Where the API is. Vite's own server passes on what is asked of it: see `vite.config.ts`. */
 export const BASE: string = (import.meta.env.PROD ? import.meta.env.VITE_API_BASE_URL : undefined) ?? location.origin;
@@ -37,10 +37,7 @@ const urql = new Client({
 let onSignedOut: (isSomebodyElse: boolean) => void = () => undefined;
 
 export const tokens = new TokenKeeper(
-  async (refreshToken) => {
-    const { refresh } = await perform(REFRESH, { input: { refreshToken } }, null);
-    return refresh.__typename === 'RefreshSuccess' ? refresh.tokens : null;
-  },
+  renewed,
   (isSomebodyElse) => onSignedOut(isSomebodyElse),
 );
 
@@ -72,16 +69,17 @@ export async function signOut(): Promise<void> {
   if (held === null) return;
   try {
     const isFresh = Date.now() < held.endsAt;
-    const token = isFresh ? held.accessToken : await renewed(held.refreshToken);
-    if (token !== null) await perform(LOGOUT, {}, token);
+    const counting = isFresh ? held : await renewed(held.refreshToken);
+    if (counting !== null) await perform(LOGOUT, {}, counting.accessToken);
   } catch (error) {
     if (!(error instanceof Unreachable || error instanceof SignedOut)) throw error;
   }
 }
 
-async function renewed(refreshToken: string): Promise<string | null> {
+/** New tokens; null if the server refuses them. */
+async function renewed(refreshToken: string): Promise<GivenTokens | null> {
   const { refresh } = await perform(REFRESH, { input: { refreshToken } }, null);
-  return refresh.__typename === 'RefreshSuccess' ? refresh.tokens.accessToken : null;
+  return refresh.__typename === 'RefreshSuccess' ? refresh.tokens : null;
 }
 
 /** The data of an operation. Rejects with `SignedOut`, `Unreachable` or `Refused`. */

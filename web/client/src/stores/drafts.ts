@@ -2,18 +2,14 @@ import { defineStore } from 'pinia';
 import { shallowReactive } from 'vue';
 
 import { tokens } from '../api/client';
-
-const PREFIX = 'gwp-chat.draft.';
+import { forgetOwn, ownKey } from './own';
 
 /** What is written and not sent yet, by user and thread: it survives a reload, a crash and a server that is away. */
 export const useDrafts = defineStore('drafts', () => {
   /** These survive none of it but the server: browsers keep no files for a page. */
   const files = shallowReactive(new Map<string, readonly File[]>());
 
-  /** Nobody sees what somebody else wrote, whoever signs in next in this browser. */
-  function keyOf(place: string): string {
-    return `${PREFIX}${tokens.get()?.userId ?? ''}.${place}`;
-  }
+  const keyOf = (place: string): string => ownKey('draft', place);
 
   function get(place: string): string {
     return localStorage.getItem(keyOf(place)) ?? '';
@@ -46,12 +42,8 @@ export const useDrafts = defineStore('drafts', () => {
 
   /** Leave nothing of who is signed in. */
   function forget(): void {
-    const own = keyOf('');
-    const sent = own.replace(PREFIX, 'gwp-chat.sending.');
-    for (const key of Object.keys(localStorage)) {
-      if (key.startsWith(own) || key.startsWith(sent)) localStorage.removeItem(key);
-    }
-    for (const key of files.keys()) if (key.startsWith(own)) files.delete(key);
+    forgetOwn();
+    for (const key of files.keys()) if (key.startsWith(keyOf(''))) files.delete(key);
   }
 
   return { get, keep, filesOf, keepFiles, addFiles, move, forget };

@@ -1,9 +1,9 @@
 import { defineStore } from 'pinia';
 import { shallowReactive } from 'vue';
 
-import { tokens } from '../api/client';
 import type { Conversation, Draft } from './conversation';
 import { useModels } from './models';
+import { ownKey } from './own';
 
 /** A message on its way. */
 export interface Sending {
@@ -28,7 +28,7 @@ export const useSending = defineStore('sending', () => {
 
   /**
    * Store a message of the chat that `open` gives, whose place is known by then; the conversation, or null if
-   * nobody looks at it any more. Rejects as `Conversation.send` does. A secret is not remembered if that fails.
+   * another message of this place is on its way. Rejects as `Conversation.send` does. A secret is not remembered.
    */
   async function send(
     draft: Draft,
@@ -49,10 +49,10 @@ export const useSending = defineStore('sending', () => {
       const known = pending.get(where) ?? recalled(where);
       const one = known !== null && isSame(known.draft, draft) ? known : { draft, key: newKey(), model: models.chosen };
       if (!isSecret) pending.set(where, one);
-      if (!isSecret && draft.files.length === 0) localStorage.setItem(placeKey(where), JSON.stringify(one));
+      if (!isSecret && draft.files.length === 0) localStorage.setItem(ownKey('sending', where), JSON.stringify(one));
       await target.send(draft, one.model, one.key, show, giveUp.signal);
       pending.delete(where);
-      localStorage.removeItem(placeKey(where));
+      localStorage.removeItem(ownKey('sending', where));
       return target;
     } finally {
       byPlace.delete(where);
@@ -64,12 +64,8 @@ export const useSending = defineStore('sending', () => {
 
 /** Also a page that was loaded again must not send twice; files it does not know any more. */
 function recalled(place: string): Pending | null {
-  const stored = localStorage.getItem(placeKey(place));
+  const stored = localStorage.getItem(ownKey('sending', place));
   return stored === null ? null : (JSON.parse(stored) as Pending);
-}
-
-function placeKey(place: string): string {
-  return `gwp-chat.sending.${tokens.get()?.userId ?? ''}.${place}`;
 }
 
 function isSame(one: Draft, other: Draft): boolean {

@@ -1,5 +1,7 @@
 /** Blocks of code: colours, once the library for it is there, and a button that copies. */
 
+import { COPIED_MS, canCopy, copyText } from './clipboard';
+
 export interface Labels {
   copy: string;
   copied: string;
@@ -43,21 +45,17 @@ export function addCopyButtons(element: HTMLElement, labels: Labels): void {
     button.textContent = labels.copy;
     button.addEventListener('click', () => void copy(code.textContent ?? '', button, labels));
     bar.append(language);
-    if ('clipboard' in navigator) bar.append(button); // pages that come by plain HTTP from elsewhere have none
+    if (canCopy) bar.append(button);
     block.prepend(bar);
   }
 }
 
 async function copy(text: string, button: HTMLButtonElement, labels: Labels): Promise<void> {
-  try {
-    await navigator.clipboard.writeText(text);
-  } catch {
-    return; // not allowed here: the text can still be selected
-  }
+  if (!(await copyText(text))) return;
   button.textContent = labels.copied;
   setTimeout(() => {
     button.textContent = labels.copy;
-  }, 2000);
+  }, COPIED_MS);
 }
 
 export async function colour(element: HTMLElement): Promise<void> {

@@ -16,13 +16,13 @@ export interface Versions {
 
 /** For each answer that has others beside it: which they are. */
 export function versionsOf(messages: readonly Answering[]): Map<string, Versions> {
-  const answers = new Map<string, string[]>();
-  for (const { id, sender, parent } of messages) {
-    if (sender !== 'ASSISTANT' || parent == null) continue;
-    answers.set(parent.id, [...(answers.get(parent.id) ?? []), id]);
-  }
-  const several = [...answers.values()].filter((ids) => ids.length > 1);
-  return new Map(several.flatMap((ids) => ids.map((id, place) => [id, { ids, place }] as const)));
+  const several = [...answersOf(messages).values()].filter((answers) => answers.length > 1);
+  return new Map(
+    several.flatMap((answers) => {
+      const ids = answers.map(({ id }) => id);
+      return ids.map((id, place) => [id, { ids, place }] as const);
+    }),
+  );
 }
 
 /**
@@ -30,20 +30,30 @@ export function versionsOf(messages: readonly Answering[]): Map<string, Versions
  * meanwhile; and of several answers to one question the chosen one, or else the newest.
  */
 export function shown<M extends Answering>(messages: readonly M[], chosen: ReadonlySet<string>): M[] {
-  const byId = new Map(messages.map((message) => [message.id, message]));
-  const answers = new Map<string, M[]>();
-  const others: M[] = [];
-  for (const message of messages) {
-    const question = message.sender === 'ASSISTANT' ? (message.parent?.id ?? '') : '';
-    if (question !== '') answers.set(question, [...(answers.get(question) ?? []), message]);
+  const known = new Set(messages.map(({ id }) => id));
+  const answers = answersOf(messages);
+  const answerTo = (question: string): M | undefined => {
+    const all = answers.get(question);
+    return all?.find(({ id }) => chosen.has(id)) ?? all?.at(-1);
+  };
+  return messages.flatMap((message) => {
+    const question = questionOf(message);
+    if (question === null) return [message, answerTo(message.id)].filter((each) => each !== undefined);
     // Its question may not be loaded: then it stands where it was said.
-    if (!byId.has(question)) others.push(message);
-  }
-  const choose = (all: M[]): M | undefined => all.find(({ id }) => chosen.has(id)) ?? all.at(-1);
-  return others.flatMap((message) => {
-    const question = message.sender === 'ASSISTANT' ? message.parent?.id : undefined;
-    if (question !== undefined) return message === choose(answers.get(question) ?? []) ? [message] : [];
-    const answer = choose(answers.get(message.id) ?? []);
-    return answer === undefined ? [message] : [message, answer];
+    return !known.has(question) && message === answerTo(question) ? [message] : [];
   });
+}
+
+/** The answers to each question, oldest first. */
+function answersOf<M extends Answering>(messages: readonly M[]): Map<string, M[]> {
+  const answers = new Map<string, M[]>();
+  for (const message of messages) {
+    const question = questionOf(message);
+    if (question !== null) answers.set(question, [...(answers.get(question) ?? []), message]);
+  }
+  return answers;
+}
+
+function questionOf({ sender, parent }: Answering): string | null {
+  return sender === 'ASSISTANT' ? (parent?.id ?? null) : null;
 }
